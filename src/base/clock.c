@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/sys.h"
+#include "base/table.h"
+
+static usec_t now(clockid_t id)
+{
+	struct timespec ts;
+	clock_gettime(id, &ts);
+	return (usec_t)ts.tv_sec * USEC_PER_SEC + (usec_t)ts.tv_nsec / 1000;
+}
+
+usec_t wall_now(void)
+{
+	return now(CLOCK_REALTIME);
+}
+
+usec_t boot_now(void)
+{
+	return now(CLOCK_BOOTTIME);
+}
+
+const char *boot_id(void)
+{
+	static char id[BOOT_ID_MAX];
+	if (id[0])
+		return id;
+
+	int fd = sys->open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return id;
+	char text[BOOT_ID_MAX] = "";
+	ssize_t n = sys->read(fd, text, sizeof text - 1);
+	sys->close(fd);
+	if (n == (ssize_t)sizeof text - 1)
+		memcpy(id, text, sizeof id);
+	return id;
+}
+
+static const struct {
+	const char *name;
+	usec_t usec;
+} units[] = {
+    {"ms", USEC_PER_MSEC},      {"s", USEC_PER_SEC},         {"m", 60 * USEC_PER_SEC},
+    {"h", 3600 * USEC_PER_SEC}, {"d", 86400 * USEC_PER_SEC},
+};
+
+/* Ten years: past any deadline that makes sense, and far from overflow in nanoseconds. */
+#define DURATION_MAX (3650 * 86400 * USEC_PER_SEC)
+
+int duration_parse(const char *s, usec_t *ret, struct err *e)
+{
+	char *unit;
+	errno = 0;
+	uintmax_t n = strtoumax(s, &unit, 10);
+	if (*s < '0' || *s > '9' || errno)
+		return err_set(e, -EINVAL, "\"%.40s\" is not a duration; write 90s, 10m, 2h or 7d",
+		               s);
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (strcmp(units[i].name, unit) != 0)
+			continue;
+		if (n == 0 || n > DURATION_MAX / units[i].usec)
+			return err_set(e, -ERANGE,
+			               "\"%.40s\" is out of range: from 1ms to 3650 days", s);
+		*ret = n * units[i].usec;
+		return 0;
+	}
+	return err_set(e, -EINVAL, "\"%.40s\" needs a unit: ms, s, m, h or d", s);
+}
+
+const char *duration_str(usec_t d, char dst[static TIME_STR_MAX])
+{
+	for (size_t i = ARRAY_SIZE(units); i-- > 0;) {
+		if (d >= units[i].usec && d % units[i].usec == 0) {
+			snprintf(dst, TIME_STR_MAX, "%" PRIu64 "%s", d / units[i].usec,
+			         units[i].name);
+			return dst;
+		}
+	}
+	snprintf(dst, TIME_STR_MAX, "%" PRIu64 "us", d);
+	return dst;
+}
+
+const char *time_str(usec_t wall, char dst[static TIME_STR_MAX])
+{
+	time_t sec = (time_t)(wall / USEC_PER_SEC);
+	struct tm tm;
+	if (!gmtime_r(&sec, &tm)) {
+		strcpy(dst, "-");
+		return dst;
+	}
+	size_t n = strftime(dst, TIME_STR_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(dst + n, TIME_STR_MAX - n, ".%06" PRIu64 "Z", wall % USEC_PER_SEC);
+	return dst;
+}
+
+/* ".123456" behind the seconds: one to nine digits, cut to microseconds. */
+static const char *fraction(const char *s, usec_t *ret)
+{
+	usec_t v = 0, scale = USEC_PER_SEC / 10;
+	const char *p = s + 1;
+	for (; *p >= '0' && *p <= '9' && p - s <= 9; p++, scale /= 10)
+		v += (usec_t)(*p - '0') * scale;
+	if (p == s + 1)
+		return NULL;
+	*ret = v;
+	return p;
+}
+
+int time_parse(const char *s, usec_t *ret, struct err *e)
+{
+	struct tm tm = {0};
+	usec_t frac = 0;
+	const char *p = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+	if (p && *p == '.')
+		p = fraction(p, &frac);
+	time_t sec = p && !strcmp(p, "Z") ? timegm(&tm) : -1;
+	if (sec < 0)
+		return err_set(e, -EINVAL,
+		               "\"%.40s\" is not a time; write it as 2026-11-24T04:07:00Z (UTC)",
+		               s);
+	*ret = (usec_t)sec * USEC_PER_SEC + frac;
+	return 0;
+}

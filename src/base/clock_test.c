@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+
+static void durations_round_trip(void **state)
+{
+	static const char *const good[] = {"90s", "10m", "2h", "7d", "500ms"};
+	static const char *const bad[] = {"", "s", "10", "0s", "-1s", "1.5h", "9999999d", "10 m"};
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		usec_t d;
+		char s[TIME_STR_MAX];
+		assert_int_equal(duration_parse(good[i], &d, NULL), 0);
+		assert_string_equal(duration_str(d, s), good[i]);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		usec_t d;
+		struct err e = {0};
+		assert_true(duration_parse(bad[i], &d, &e) < 0);
+		assert_true(e.text[0]);
+	}
+}
+
+static void times_round_trip(void **state)
+{
+	usec_t t;
+	char s[TIME_STR_MAX];
+	assert_int_equal(time_parse("2026-11-24T04:07:00Z", &t, NULL), 0);
+	assert_string_equal(time_str(t, s), "2026-11-24T04:07:00.000000Z");
+	assert_int_equal(time_parse("2026-11-24T04:07:00.25Z", &t, NULL), 0);
+	assert_string_equal(time_str(t, s), "2026-11-24T04:07:00.250000Z");
+	assert_int_equal(time_parse("2026-11-24", &t, NULL), -EINVAL);
+	assert_int_equal(time_parse("2026-11-24T04:07:00+01:00", &t, NULL), -EINVAL);
+	assert_int_equal(time_parse("2026-11-24T04:07:00.Z", &t, NULL), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(durations_round_trip),
+	    cmocka_unit_test(times_round_trip),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/sys.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Variadic calls get the one shape that we use. */
+static int do_open(const char *path, int flags, mode_t mode)
+{
+	return open(path, flags, mode);
+}
+
+static int do_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+	return openat(dirfd, path, flags, mode);
+}
+
+static int do_ioctl(int fd, unsigned long request, void *arg)
+{
+	return ioctl(fd, request, arg);
+}
+
+static long do_bpf(int cmd, union bpf_attr *attr, unsigned size)
+{
+	return syscall(SYS_bpf, cmd, attr, size);
+}
+
+static void do_mark(const char *place)
+{
+	(void)place;
+}
+
+const struct sys_ops sys_kernel = {
+    .open = do_open,
+    .openat = do_openat,
+    .read = read,
+    .write = write,
+    .pread = pread,
+    .pwrite = pwrite,
+    .fsync = fsync,
+    .fdatasync = fdatasync,
+    .ftruncate = ftruncate,
+    .fallocate = fallocate,
+    .rename = rename,
+    .unlink = unlink,
+    .mkdir = mkdir,
+    .socket = socket,
+    .bind = bind,
+    .connect = connect,
+    .setsockopt = setsockopt,
+    .getsockname = getsockname,
+    .sendto = sendto,
+    .sendmsg = sendmsg,
+    .recvmsg = recvmsg,
+    .poll = poll,
+    .ioctl = do_ioctl,
+    .bpf = do_bpf,
+    .setns = setns,
+    .close = close,
+    .mark = do_mark,
+};
+
+const struct sys_ops *sys = &sys_kernel;
+
+void sys_closep(const int *fd)
+{
+	if (*fd >= 0)
+		sys->close(*fd);
+}
+
+void sys_freep(void *pointer)
+{
+	free(*(void **)pointer);
+}

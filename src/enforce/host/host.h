@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The driver `host`: isolate and block on this host. The layers of a cut, outermost first:
+ *
+ *   host.cut       nftables, one transaction: inet hooks before conntrack, netdev egress + ingress
+ * on every uplink, bridge where there is one                     (cut.c, nft in kern/) host.raw a
+ * BPF program at tc egress of every uplink, for frames that a redirect puts there behind the
+ * netfilter hook                                   (raw.c) host.sessions  evidence first, then
+ * SOCK_DESTROY while RSTs may still pass, then the final drop, then the matching conntrack entries;
+ * packet-socket owners named  (sessions.c) host.block     the shared block sets, reconciled with
+ * what all orders want (block.c)
+ *
+ * Timers live in the kernel: nftables set elements with time-outs, boot-time deadlines in BPF maps.
+ */
+#ifndef STANCH_ENFORCE_HOST_HOST_H
+#define STANCH_ENFORCE_HOST_HOST_H
+
+#include "model/driver_ops.h"
+
+extern const struct driver_ops host_driver;
+
+/* How long the kernel is to keep a cut, relative to now; 0: for good. */
+struct hold_time {
+	usec_t armed; /* the cut itself: 0 or time left */
+	usec_t
+	    narrow;   /* widen: time left until break-glass permits take effect; 0: they never do */
+	usec_t drain; /* RSTs of destroyed sockets may pass for this long; 0: no longer */
+};
+
+/* From an order's deadlines and the present boot time; -ETIME when it is over already. */
+int hold_time_of(const struct deadlines *d, usec_t boot_now, struct hold_time *ret);
+
+/* Adds to an isolate order what keeps this host alive for days, as the present state needs it: ARP
+ * and neighbour discovery for gateways and on-link kept peers, DHCP renewal where an address is
+ * leased, router advertisements where they are in use, ICMP too-big. Each permit says why. Changes
+ * nothing. */
+int host_sustain(struct order *o, struct err *e);
+
+/* raw.c: the tc layer for one device; used by host.c's table of step kinds. All idempotent. */
+struct raw_report {
+	bool attached;      /* our program is on this device's egress hook and is ours by its tag */
+	bool foreign_ahead; /* another egress program runs before ours */
+	bool made_clsact;   /* we made the qdisc; undo removes it if nothing else uses it */
+	uint32_t prog_id;
+	usec_t armed_left, narrow_left; /* as read from the program's own map; 0: for good */
+};
+int raw_attach(int ifindex, const struct permit *permits, size_t n, const struct hold_time *t,
+               struct raw_report *ret, struct err *e);
+int raw_read(int ifindex, struct raw_report *ret, struct err *e); /* attached=false is no error */
+/* Compares the permits in the program's map with these; *ret_same. */
+int raw_compare(int ifindex, const struct permit *permits, size_t n, bool *ret_same, struct err *e);
+int raw_rearm(int ifindex, const struct hold_time *t, struct err *e);
+int raw_detach(int ifindex, bool made_clsact, struct err *e); /* absent is success */
+/* Can it be done on this kernel with these rights? 0 or -errno with the reason. */
+int raw_probe(struct err *e);
+
+/* sessions.c. What a cut leaves standing is found by permits (isolate) or by prefixes (block). */
+struct session_scope {
+	const struct permit *permits; /* sockets that fit none of these go; NULL: use prefixes */
+	size_t n_permits;
+	const struct prefix *prefixes; /* sockets whose peer is in one of these go */
+	size_t n_prefixes;
+};
+
+struct session_counts {
+	unsigned sockets_seen, sockets_destroyed, sockets_failed;
+	unsigned flows_seen, flows_deleted, flows_failed; /* conntrack entries */
+	unsigned packet_sockets; /* AF_PACKET sockets with an owner named */
+};
+
+/* Sockets (with tcp_info and owner), tracked connections and packet sockets that fit the scope, as
+ * a JSON object; bounded: the first 65,536 of each are listed, the rest are counted. */
+int sessions_evidence(const struct session_scope *s, char **ret_json, struct err *e);
+/* TCP and connected UDP of both families, in this network namespace and those of other processes
+ * that can be entered. A socket that is gone already is no failure. */
+int sessions_destroy_sockets(const struct session_scope *s, struct session_counts *ret,
+                             struct err *e);
+int sessions_delete_flows(const struct session_scope *s, struct session_counts *ret, struct err *e);
+/* Counts what fits the scope now; for verify. */
+int sessions_count(const struct session_scope *s, struct session_counts *ret, struct err *e);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The engine: plan → journal → apply → verify → undo. Knows drivers only through their table.
+ *
+ * Invariants
+ *  1. A step's INTENT with its inverse is on disk before apply is called (or in the /run journal
+ *     when the disk fails and the verb is a cut).
+ *  2. Every transition goes through one table [state][event] → {next, action}.
+ *  3. engine_recover runs before every command that changes something: each INTENT or UNDOING left
+ *     by a dead process is *verified*, then finished or undone, and is named in the report.
+ *  4. At most three syncs for a whole order: all INTENTs, all results, (hold).
+ *  5. Steps are undone in reverse order. An order whose required step failed is undone whole.
+ */
+#ifndef STANCH_ENGINE_ENGINE_H
+#define STANCH_ENGINE_ENGINE_H
+
+#include "journal/journal.h"
+#include "model/driver_ops.h"
+
+struct point {
+	const char *name; /* "self" */
+	const struct driver_ops *driver;
+};
+
+struct engine; /* one per command */
+
+/* points: static registry rows, n of them; j stays the caller's and must outlive the engine. */
+int engine_new(struct journal *j, const struct point *points, size_t n, struct engine **ret,
+               struct err *e);
+void engine_free(struct engine *g);
+
+/* Opens each point's driver on demand. */
+int engine_probe(struct engine *g, const char *point, struct capabilities *ret, struct err *e);
+
+/* Fills *ret; changes nothing (dry run). */
+int engine_plan(struct engine *g, const char *point, const struct order *o, struct plan *ret,
+                struct err *e);
+
+/* The exact calls of one step, for --dry-run -v and the report. */
+int engine_describe(struct engine *g, const struct order *o, const struct step *s, struct buf *out,
+                    struct err *e);
+
+enum engine_outcome {
+	ENGINE_DONE,           /* exit 0 */
+	ENGINE_PARTIAL,        /* exit 5: in force, problems are named in steps' `problem` */
+	ENGINE_REVERTED,       /* exit 4: failed, all of it undone */
+	ENGINE_REVERT_PARTIAL, /* exit 5: failed, and something that has no inverse stays */
+	ENGINE_DRIFTED,        /* exit 1: verification does not hold */
+	_ENGINE_OUTCOME_MAX
+};
+
+struct report {
+	enum engine_outcome outcome;
+	enum dim_state dims[_DIM_MAX];
+	char *dim_reasons[_DIM_MAX]; /* owned; NULL: nothing to say */
+	char *text;                  /* owned: sentences, one a line: problems, drift, recoveries */
+	char head[HASH_HEX_MAX];     /* journal head after it */
+	usec_t apply_usec;           /* spent in drivers */
+};
+void report_free(struct report *r);
+
+/* After-apply check that a person's way in still works; 0, or -errno with a sentence, upon which
+ * the order is undone. Given by the composition root; may be NULL. */
+typedef int (*management_check_fn)(void *arg, const struct order *o, struct err *e);
+
+/* Journals, applies and verifies. o gets id and state, p's steps their states. */
+int engine_apply(struct engine *g, const char *point, struct order *o, struct plan *p,
+                 management_check_fn check, void *arg, struct report *ret, struct err *e);
+
+/* Reads the world back for one order; stores nothing but a note when it drifted. */
+int engine_verify(struct engine *g, unsigned order_id, struct report *ret, struct err *e);
+
+/* Sets new deadlines (confirm: no confirm_by; extend: another until) and moves the timers. The
+ * caller has done the round trip. */
+int engine_rearm(struct engine *g, unsigned order_id, const struct deadlines *d, struct report *ret,
+                 struct err *e);
+
+int engine_undo(struct engine *g, unsigned order_id, struct report *ret, struct err *e);
+
+/* Finishes what a dead process left, and tidies up orders whose time has passed: their leftovers
+ * are removed and the state set to EXPIRED. Report text names each. Cheap when there is nothing. */
+int engine_recover(struct engine *g, struct report *ret, struct err *e);
+
+/* At boot (`stanch reassert`): applies confirmed orders that have not expired again; unconfirmed
+ * ones are set EXPIRED and told. Idempotent. */
+int engine_reassert(struct engine *g, struct report *ret, struct err *e);
+
+#endif

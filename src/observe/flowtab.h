@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The exact flow table: every frame is counted in the flow it belongs to, in bounded memory.
+ *
+ * Invariants
+ *  1. Memory is fixed at birth (one huge-page mapping); a full table puts the longest idle flow out
+ *     (through emit) and counts an eviction. Nothing is lost silently.
+ *  2. The outermost IP header decides; fragments are joined to their first by (src, dst, id,
+ * proto).
+ *  3. Bytes are frame lengths on the wire, of both directions.
+ */
+#ifndef STANCH_OBSERVE_FLOWTAB_H
+#define STANCH_OBSERVE_FLOWTAB_H
+
+#include "base/err.h"
+#include "model/flow.h"
+
+struct flowtab;
+
+/* Called for each flow that leaves the table (evicted, idle, or at flush). f is valid in the call.
+ */
+typedef void (*flow_emit_fn)(void *arg, const struct flow *f);
+
+int flowtab_new(size_t max_flows, flow_emit_fn emit, void *arg, struct flowtab **ret,
+                struct err *e);
+void flowtab_free(struct flowtab *t); /* takes NULL; emits nothing */
+/* Fits struct packet_sink.frame: arg is the table. */
+void flowtab_frame(void *table, uint64_t nsec, unsigned linktype, const uint8_t *data,
+                   uint32_t cap_len, uint32_t wire_len);
+/* Calls cb for every flow in the table, in no order; cb returns false to stop. */
+void flowtab_each(const struct flowtab *t, bool (*cb)(void *arg, const struct flow *f), void *arg);
+void flowtab_flush(struct flowtab *t);                            /* emits all and empties */
+void flowtab_expire(struct flowtab *t, uint64_t idle_since_nsec); /* emits flows not seen since */
+/* Adds its own counts (flows, evicted, truncated, undecoded, malformed) to *s. */
+void flowtab_stats(const struct flowtab *t, struct source_stats *s);
+
+#endif
