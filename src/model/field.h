@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Checked reading of JSON objects that we or an enemy wrote: every field named, none left over. */
+#ifndef STANCH_MODEL_FIELD_H
+#define STANCH_MODEL_FIELD_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* Parses text of at most max bytes; duplicate keys and trailing text are errors. *ret is the
+ * caller's reference. -EBADMSG with the place. */
+int field_load(const char *text, size_t max, const char *what, json_t **ret, struct err *e);
+/* json_unpack_ex with its message turned into a sentence about `what`. End fmt's object with '!' so
+ * that unknown keys are refused. -EBADMSG. */
+int field_unpack(json_t *object, const char *what, struct err *e, const char *fmt, ...);
+/* Copies a string that must fit; -EBADMSG else. */
+int field_copy(char *dst, size_t n, const char *src, const char *what, struct err *e);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "model/step.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "model/driver_ops.h"
+
+static const char *const step_state_names[_STEP_STATE_MAX] = {
+    [STEP_PLANNED] = "planned",   [STEP_INTENT] = "intent",   [STEP_APPLIED] = "applied",
+    [STEP_VERIFIED] = "verified", [STEP_UNDOING] = "undoing", [STEP_UNDONE] = "undone",
+    [STEP_FAILED] = "failed",     [STEP_UNKNOWN] = "unknown",
+};
+STRING_TABLE_DEFINE(step_state, enum step_state, step_state_names)
+
+static const char *const verdict_names[_VERDICT_MAX] = {
+    [VERDICT_HOLDS] = "holds",
+    [VERDICT_ABSENT] = "absent",
+    [VERDICT_DRIFTED] = "drifted",
+    [VERDICT_UNKNOWN] = "unknown",
+};
+STRING_TABLE_DEFINE(verdict, enum verdict, verdict_names)
+
+static const char *const dimension_names[_DIM_MAX] = {
+    [DIM_V4] = "v4",
+    [DIM_V6] = "v6",
+    [DIM_FORWARDED] = "forwarded",
+    [DIM_RAW] = "raw",
+    [DIM_SESSIONS] = "sessions",
+};
+STRING_TABLE_DEFINE(dimension, enum dimension, dimension_names)
+
+static const char *const dim_state_names[_DIM_STATE_MAX] = {
+    [DIM_NONE] = "none",          [DIM_CONTAINED] = "contained", [DIM_PARTIAL] = "partial",
+    [DIM_IS_UNKNOWN] = "unknown", [DIM_RELEASED] = "released",
+};
+STRING_TABLE_DEFINE(dim_state, enum dim_state, dim_state_names)
+
+void step_free(struct step *s)
+{
+	if (!s)
+		return;
+	char **const owned[] = {&s->forward,    &s->inverse,  &s->effect, &s->undo_effect,
+	                        &s->no_inverse, &s->evidence, &s->result, &s->problem};
+	for (size_t i = 0; i < ARRAY_SIZE(owned); i++)
+		free(*owned[i]);
+	memset(s, 0, sizeof *s);
+}
+
+void plan_free(struct plan *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->n_steps; i++)
+		step_free(&p->steps[i]);
+	for (size_t i = 0; i < p->n_notes; i++)
+		free(p->notes[i]);
+	for (size_t i = 0; i < _DIM_MAX; i++)
+		free(p->dim_reasons[i]);
+	free(p->steps);
+	free(p->notes);
+	memset(p, 0, sizeof *p);
+}
+
+void readback_free(struct readback *r)
+{
+	if (!r)
+		return;
+	free(r->drift);
+	memset(r, 0, sizeof *r);
+}
+
+static int fresh_token(char token[static STEP_TOKEN_MAX])
+{
+	unsigned char b[(STEP_TOKEN_MAX - 1) / 2];
+	if (getrandom(b, sizeof b, 0) != (ssize_t)sizeof b)
+		return -EIO;
+	for (size_t i = 0; i < sizeof b; i++)
+		snprintf(token + 2 * i, 3, "%02x", b[i]);
+	return 0;
+}
+
+struct step *plan_add_step(struct plan *p, const char *point, const char *kind)
+{
+	struct step s = {.seq = (unsigned)p->n_steps + 1, .state = STEP_PLANNED};
+	if (strlen(point) >= sizeof s.point || strlen(kind) >= sizeof s.kind ||
+	    fresh_token(s.token) < 0)
+		return NULL;
+	strcpy(s.point, point);
+	strcpy(s.kind, kind);
+
+	struct step *v = realloc(p->steps, (p->n_steps + 1) * sizeof *v);
+	if (!v)
+		return NULL;
+	p->steps = v;
+	v[p->n_steps] = s;
+	return &v[p->n_steps++];
+}
+
+int plan_note(struct plan *p, const char *fmt, ...)
+{
+	char **v = realloc(p->notes, (p->n_notes + 1) * sizeof *v);
+	if (!v)
+		return -ENOMEM;
+	p->notes = v;
+
+	char *text;
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return -ENOMEM;
+	v[p->n_notes++] = text;
+	return 0;
+}
+
+int plan_set_dim(struct plan *p, enum dimension d, enum dim_state s, const char *why)
+{
+	char *copy = why ? strdup(why) : NULL;
+	if (why && !copy)
+		return -ENOMEM;
+	free(p->dim_reasons[d]);
+	p->dim_reasons[d] = copy;
+	p->dims[d] = s;
+	return 0;
+}
