@@ -43,8 +43,11 @@ struct opt {
 };
 
 enum verb_flags {
-	VERB_CHANGES = 1 << 0, /* takes the options of every command that changes something */
-	VERB_ROOT = 1 << 1,    /* needs CAP_NET_ADMIN; told before anything else */
+	VERB_CHANGES = 1 << 0,    /* takes the options of every command that changes something */
+	VERB_ROOT = 1 << 1,       /* needs CAP_NET_ADMIN; told before anything else */
+	VERB_CUTS = 1 << 2,       /* makes an order: takes deadlines and keeps, too */
+	VERB_LENIENT = 1 << 3,    /* goes on with the defaults when the configuration is broken */
+	VERB_OWN_CONFIG = 1 << 4, /* reads the configuration by itself */
 };
 
 struct args; /* parsed command line; see args.h */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a handler works with, and the ends that all handlers share. */
+#ifndef STANCH_UI_CTX_H
+#define STANCH_UI_CTX_H
+
+#include "base/err.h"
+#include "engine/engine.h"
+#include "journal/journal.h"
+#include "model/config.h"
+#include "ui/args.h"
+#include "ui/out.h"
+#include "ui/verb.h"
+
+struct ctx {
+	struct out out;
+	struct config config;
+	const char *config_path;          /* as given or the default */
+	bool config_given;                /* by --config: then it must exist */
+	char state_dir[CONFIG_STATE_MAX]; /* absolute: --state, else the configuration's */
+	const char *incident;             /* --incident; NULL: the one in use */
+};
+
+/* Tells e on standard error and returns code, so that `return ctx_fail(c, EXIT_REFUSED, &e)` reads
+ * well. */
+int ctx_fail(struct ctx *c, enum exit_code code, const struct err *e);
+/* The exit code that CLI.md has for what stopped a command before any change: 2 for -EINVAL, 3
+ * for a lack of rights, a busy journal, what is not supported here; 6 for -EBADMSG; else 4. */
+enum exit_code ctx_exit_of(int code);
+
+/* Journal and engine of one command. */
+struct session {
+	struct journal *journal;
+	struct engine *engine;
+};
+/* Opens both. Tells journal_degraded and journal_notes. For every mode but JOURNAL_READ
+ * engine_recover runs first and what it did is told. -errno with a sentence. */
+int session_open(struct ctx *c, enum journal_mode mode, struct session *ret, struct err *e);
+void session_close(struct session *s);
+
+/* Asks on the terminal; `--yes` answers. EXIT_DONE: go on; EXIT_USAGE: no terminal and no --yes
+ * (told); EXIT_REFUSED: the answer was no (told). */
+int ctx_ask(struct ctx *c, const struct args *a, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif
