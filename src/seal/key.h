@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The Ed25519 key of a state directory: `key` (PKCS #8 PEM, mode 0600) and `key.pub` (PEM), as
+ * openssl(1) reads them, too. Both are written to a temporary file, synced and renamed.
+ */
+#ifndef STANCH_SEAL_KEY_H
+#define STANCH_SEAL_KEY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define SEAL_SIGNATURE_LEN 64
+
+struct seal_key; /* a private or a public key */
+
+/* Reads DIR/key; makes the pair if absent and `create`, and DIR/key.pub when only that is absent.
+ * -ENOENT: absent; -EBADMSG: not one of ours; -EPERM: others may read it. */
+int seal_key_open(const char *dir, bool create, struct seal_key **ret, struct err *e);
+/* Reads DIR/key.pub: verifies only. */
+int seal_pub_open(const char *dir, struct seal_key **ret, struct err *e);
+/* A key in memory only. */
+int seal_key_new(struct seal_key **ret, struct err *e);
+void seal_key_free(struct seal_key *k); /* takes NULL */
+
+int seal_sign(const struct seal_key *k, const void *bytes, size_t n,
+              uint8_t ret[static SEAL_SIGNATURE_LEN], struct err *e);
+/* 0 when it is this key's signature, -EBADMSG when not. */
+int seal_verify(const struct seal_key *k, const void *bytes, size_t n, const uint8_t *signature,
+                size_t n_signature);
+
+#endif
