@@ -46,6 +46,8 @@ int journal_open(const char *state_dir, enum journal_mode mode, struct journal *
 void journal_close(struct journal *j); /* takes NULL */
 /* NULL while on the main file; else a sentence that says where the journal is instead, and why. */
 const char *journal_degraded(const struct journal *j);
+/* In WRITE mode, too, the journal under /run is used while one stands there that cannot be taken
+ * over: what it says is needed to confirm or undo. In READ mode it is laid over the main one. */
 /* Sentences about what open had to do (taken over from /run, …), one a line, or NULL. */
 const char *journal_notes(const struct journal *j);
 
@@ -76,6 +78,10 @@ int journal_incidents(struct journal *j, struct incident **ret, size_t *ret_n, s
 int journal_put_order(struct journal *j, struct order *o, const struct plan *p, struct err *e);
 int journal_put_order_state(struct journal *j, const struct order *o, struct err *e);
 int journal_put_step(struct journal *j, const struct step *s, struct err *e);
+/* What the engine has begun with an order beyond applying it ("rearm"); "" when it is done. Not
+ * part of the order: it says what a process that died left half done. */
+int journal_put_pending(struct journal *j, unsigned id, const char *what, struct err *e);
+int journal_get_pending(struct journal *j, unsigned id, char ret[static 32], struct err *e);
 int journal_put_finding(struct journal *j, struct finding *f, struct err *e); /* gives the id */
 /* Anything else that must not be forgotten: evidence read before it is destroyed, drift, operator's
  * words. body is JSON. */
@@ -85,7 +91,9 @@ int journal_note(struct journal *j, const char *kind, const char *subject, const
 /* One order with its plan; -ENOENT. incident may be NULL. Both are to be freed by the caller. */
 int journal_get_order(struct journal *j, unsigned id, struct order *ret_o, struct plan *ret_p,
                       char *ret_incident, struct err *e);
-/* Ids of orders, ascending; incident NULL: of all; only_open: not UNDONE, FAILED, or cleaned up. */
+/* Ids of orders, ascending; incident NULL: of all; only_open: not UNDONE, FAILED, or cleaned up: in
+ * force by its state, or with a step that is not settled (a FAILED order whose undo failed, an
+ * EXPIRED one that `widen` keeps). */
 int journal_list_orders(struct journal *j, const char *incident, bool only_open, unsigned **ret,
                         size_t *ret_n, struct err *e);
 int journal_get_finding(struct journal *j, unsigned id, struct finding *ret, struct err *e);
@@ -107,7 +115,7 @@ struct journal_check {
 	bool intact;       /* chain, signature, views */
 	bool head_known;   /* head_hash was given and stands somewhere in the chain */
 	uint64_t bad_seq;  /* first entry that does not fit; 0: none */
-	char problem[256]; /* sentence, "" when intact */
+	char problem[256]; /* sentence; "" when intact and head_hash, if given, is known */
 };
 /* Reads all of it again. head_hash (may be NULL): a hash that was noted off this host; it must be
  * the hash of an entry, else the chain was made anew. Opens the file by itself and read-only, so it

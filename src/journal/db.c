@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "journal/db.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "base/table.h"
+#include "journal/schema.h"
+#include "journal/vfs.h"
+
+/* Longest body of an entry and a little more. */
+#define DB_LENGTH_MAX (80 << 20)
+#define DB_BUSY_MS    10000
+
+static const struct {
+	int rc, code;
+} codes[] = {
+    {SQLITE_FULL, -ENOSPC},      {SQLITE_CORRUPT, -EBADMSG}, {SQLITE_NOTADB, -EBADMSG},
+    {SQLITE_READONLY, -EROFS},   {SQLITE_BUSY, -EBUSY},      {SQLITE_LOCKED, -EBUSY},
+    {SQLITE_NOMEM, -ENOMEM},     {SQLITE_TOOBIG, -EMSGSIZE}, {SQLITE_CONSTRAINT, -EBADMSG},
+    {SQLITE_MISMATCH, -EBADMSG}, {SQLITE_ERROR, -EBADMSG},
+};
+
+static int errno_or(sqlite3 *db, int otherwise)
+{
+	int sys_errno = db ? sqlite3_system_errno(db) : 0;
+	return sys_errno > 0 ? -sys_errno : otherwise;
+}
+
+int db_error(sqlite3 *db, int rc, struct err *e)
+{
+	int primary = rc & 0xff, code = -EIO;
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+		if (codes[i].rc == primary)
+			code = codes[i].code;
+	if (primary == SQLITE_CANTOPEN || primary == SQLITE_IOERR)
+		code = rc == SQLITE_IOERR_NOMEM ? -ENOMEM : errno_or(db, code);
+	const char *text = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
+	const char *file = db ? sqlite3_db_filename(db, "main") : NULL;
+	return err_set(e, code, "the journal %s%s%s (%s)", file ? file : "", *text ? ": " : "",
+	               text, strerror(-code));
+}
+
+static int bind_one(sqlite3_stmt *s, int i, char kind, va_list *ap)
+{
+	if (kind == 'i')
+		return sqlite3_bind_int64(s, i, va_arg(*ap, int64_t));
+	if (kind == 't') /* a NULL pointer binds NULL */
+		return sqlite3_bind_text(s, i, va_arg(*ap, const char *), -1, SQLITE_STATIC);
+	const void *p = va_arg(*ap, const void *);
+	return sqlite3_bind_blob64(s, i, p, va_arg(*ap, size_t), SQLITE_STATIC);
+}
+
+static int query(sqlite3 *db, sqlite3_stmt **ret, struct err *e, const char *sql, const char *args,
+                 va_list *ap)
+{
+	sqlite3_stmt *s = NULL;
+	int rc = sqlite3_prepare_v2(db, sql, -1, &s, NULL);
+	for (int i = 0; rc == SQLITE_OK && args[i]; i++)
+		rc = bind_one(s, i + 1, args[i], ap);
+	if (rc != SQLITE_OK) {
+		int r = db_error(db, rc, e);
+		sqlite3_finalize(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+int db_query(sqlite3 *db, sqlite3_stmt **ret, struct err *e, const char *sql, const char *args, ...)
+{
+	va_list ap;
+	va_start(ap, args);
+	int r = query(db, ret, e, sql, args, &ap);
+	va_end(ap);
+	return r;
+}
+
+int db_step(sqlite3_stmt *s, struct err *e)
+{
+	int rc = sqlite3_step(s);
+	if (rc == SQLITE_ROW)
+		return 1;
+	return rc == SQLITE_DONE ? 0 : db_error(sqlite3_db_handle(s), rc, e);
+}
+
+int db_run(sqlite3 *db, struct err *e, const char *sql, const char *args, ...)
+{
+	_cleanup_stmt_ sqlite3_stmt *s = NULL;
+	va_list ap;
+	va_start(ap, args);
+	int r = query(db, &s, e, sql, args, &ap);
+	va_end(ap);
+	while (!r && (r = db_step(s, e)) == 1)
+		r = 0;
+	return r;
+}
+
+int db_number(sqlite3 *db, int64_t *ret, struct err *e, const char *sql, const char *args, ...)
+{
+	_cleanup_stmt_ sqlite3_stmt *s = NULL;
+	va_list ap;
+	va_start(ap, args);
+	int r = query(db, &s, e, sql, args, &ap);
+	va_end(ap);
+	if (!r)
+		r = db_step(s, e);
+	if (r < 0)
+		return r;
+	if (r == 1)
+		*ret = sqlite3_column_int64(s, 0);
+	return 0;
+}
+
+const char *db_text(sqlite3_stmt *s, int column)
+{
+	const char *t = (const char *)sqlite3_column_text(s, column);
+	return t ? t : "";
+}
+
+void db_stmtp(sqlite3_stmt *const *s)
+{
+	sqlite3_finalize(*s);
+}
+
+static int guards(sqlite3 *db, bool writes)
+{
+	static const struct {
+		int op, value;
+	} flags[] = {
+	    {SQLITE_DBCONFIG_DEFENSIVE, 1},        {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+	    {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},   {SQLITE_DBCONFIG_ENABLE_VIEW, 0},
+	    {SQLITE_DBCONFIG_DQS_DML, 0},          {SQLITE_DBCONFIG_DQS_DDL, 0},
+	    {SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1}, /* a log that stays keeps its blocks */
+	};
+	int rc = SQLITE_OK;
+	for (size_t i = 0; rc == SQLITE_OK && i < ARRAY_SIZE(flags); i++)
+		rc = sqlite3_db_config(db, flags[i].op, flags[i].value, NULL);
+	sqlite3_extended_result_codes(db, 1);
+	sqlite3_limit(db, SQLITE_LIMIT_LENGTH, DB_LENGTH_MAX);
+	sqlite3_busy_timeout(db, DB_BUSY_MS);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db,
+		                  writes ? "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
+		                           "PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON"
+		                         : "PRAGMA query_only=ON; PRAGMA temp_store=MEMORY;"
+		                           "PRAGMA cell_size_check=ON",
+		                  NULL, NULL, NULL);
+	return rc;
+}
+
+static int pragma(sqlite3 *db, const char *sql, int64_t *ret, struct err *e)
+{
+	*ret = -1;
+	return db_number(db, ret, e, sql, "");
+}
+
+/* Whose is it? 1: ours, 0: empty, -EBADMSG. */
+static int identify(sqlite3 *db, struct err *e)
+{
+	int64_t id, version, tables;
+	int r = pragma(db, "PRAGMA application_id", &id, e);
+	if (!r)
+		r = pragma(db, "PRAGMA user_version", &version, e);
+	if (!r)
+		r = pragma(db, "SELECT count(*) FROM sqlite_schema", &tables, e);
+	if (r)
+		return r;
+	if (id == DB_APPLICATION_ID && version == DB_VERSION)
+		return 1;
+	if (id == 0 && version == 0 && tables == 0)
+		return 0;
+	if (id == DB_APPLICATION_ID)
+		return err_set(e, -EBADMSG,
+		               "the journal has format %lld, this stanch knows %d: use the stanch "
+		               "that wrote it",
+		               (long long)version, DB_VERSION);
+	return err_set(e, -EBADMSG, "%s is not a journal of stanch",
+	               sqlite3_db_filename(db, "main"));
+}
+
+/* The log gets its blocks before they are needed. Zeros read as the end of a log. */
+static int wal_grow(const char *dir, struct err *e)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	snprintf(path, sizeof path, "%s/" DB_FILE "-wal", dir);
+	_cleanup_close_ int fd = sys->open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+	if (fd < 0 || fstat(fd, &st))
+		return err_set(e, -errno, "cannot preallocate %s: %s", path, strerror(errno));
+	if (st.st_size >= DB_WAL_SIZE)
+		return 0;
+	if (sys->fallocate(fd, 0, 0, DB_WAL_SIZE) == 0)
+		return 0;
+	static const uint8_t zero[65536];
+	int r = errno == EOPNOTSUPP ? 0 : -errno;
+	for (off_t at = st.st_size; !r && at < DB_WAL_SIZE;) {
+		size_t n = (size_t)(DB_WAL_SIZE - at) < sizeof zero ? (size_t)(DB_WAL_SIZE - at)
+		                                                    : sizeof zero;
+		ssize_t w = sys->pwrite(fd, zero, n, at);
+		r = w > 0 ? 0 : w ? -errno : -EIO;
+		at += w;
+	}
+	return r ? err_set(e, r, "cannot preallocate %s: %s", path, strerror(-r)) : 0;
+}
+
+static int dir_sync(const char *dir, struct err *e)
+{
+	_cleanup_close_ int fd = sys->open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (fd < 0 || sys->fsync(fd))
+		return err_set(e, -errno, "cannot sync %s: %s", dir, strerror(errno));
+	return 0;
+}
+
+/* Schema in one transaction: a journal is there whole or is made again. */
+static int create(sqlite3 *db, const char *dir, struct err *e)
+{
+	int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, schema_main, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, schema_views, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, "PRAGMA application_id=1398033987; PRAGMA user_version=1",
+		                  NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+	if (rc == SQLITE_OK && dir)
+		rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	if (rc != SQLITE_OK)
+		return db_error(db, rc, e);
+	int r = dir ? wal_grow(dir, e) : 0;
+	return r || !dir ? r : dir_sync(dir, e);
+}
+
+/* Blocks for the file itself come in chunks, and the log is kept at its size. */
+static int settle(sqlite3 *db, const char *dir, struct err *e)
+{
+	int keep = 1, chunk = DB_CHUNK;
+	sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+	sqlite3_file_control(db, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
+
+	int r = identify(db, e);
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		int rc = sqlite3_exec(db, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL", NULL,
+		                      NULL, NULL);
+		return rc == SQLITE_OK ? create(db, dir, e) : db_error(db, rc, e);
+	}
+	return 0;
+}
+
+static int open_file(const char *dir, enum db_how how, sqlite3 **ret, struct err *e)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	if ((size_t)snprintf(path, sizeof path, "%s/" DB_FILE, dir) >= sizeof path - 8)
+		return err_set(e, -ENAMETOOLONG, "%.60s…: the path is too long", dir);
+	if (how != DB_WRITE && stat(path, &st))
+		return err_set(e, -errno, "no journal at %s: %s", path, strerror(errno));
+	int flags = how == DB_WRITE  ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+	            : how == DB_READ ? SQLITE_OPEN_READWRITE
+	                             : SQLITE_OPEN_READONLY;
+	int rc = sqlite3_open_v2(path, ret, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
+	                         how == DB_LOOK ? VFS_NAME_LOOK : VFS_NAME);
+	return rc == SQLITE_OK ? 0 : db_error(*ret, rc, e);
+}
+
+int db_open(const char *dir, enum db_how how, sqlite3 **ret, struct err *e)
+{
+	sqlite3 *db = NULL;
+	int r = vfs_install(e);
+	if (r)
+		return r;
+	if (how == DB_MEMORY) {
+		int rc = sqlite3_open_v2(":memory:", &db,
+		                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, "unix");
+		r = rc == SQLITE_OK ? 0 : db_error(db, rc, e);
+	} else {
+		r = open_file(dir, how, &db, e);
+	}
+	if (!r) {
+		int rc = guards(db, how == DB_WRITE || how == DB_MEMORY);
+		r = rc == SQLITE_OK ? 0 : db_error(db, rc, e);
+	}
+	/* Without locks there is no shared index of the log: this process makes its own. */
+	if (!r && how == DB_LOOK)
+		r = db_run(db, e, "PRAGMA locking_mode=EXCLUSIVE", "");
+	if (!r && how == DB_WRITE)
+		r = settle(db, dir, e);
+	else if (!r && how == DB_MEMORY)
+		r = create(db, NULL, e);
+	else if (!r && (r = identify(db, e)) >= 0)
+		r = r == 1 ? 0 : err_set(e, -ENOENT, "the journal at %s is empty", dir);
+	if (r) {
+		sqlite3_close(db);
+		return r;
+	}
+	*ret = db;
+	return 0;
+}
+
+static int log_pages(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	*(int *)arg = pages;
+	return SQLITE_OK;
+}
+
+void db_watch_log(sqlite3 *db, int *pages)
+{
+	sqlite3_wal_hook(db, log_pages, pages);
+}
+
+void db_close(sqlite3 *db, int pages_in_log)
+{
+	if (db && pages_in_log > DB_WAL_HIGH)
+		sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	sqlite3_close(db);
+}
