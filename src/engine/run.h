@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Inside the engine: one order being worked on. */
+#ifndef STANCH_ENGINE_RUN_H
+#define STANCH_ENGINE_RUN_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "engine/engine.h"
+#include "engine/life.h"
+
+#define RUN_TEXT_MAX (256u << 10)
+
+struct held {
+	struct order o;
+	struct plan p;
+};
+
+struct engine {
+	struct journal *j;
+	const struct point *points;
+	void **ctx; /* one for each point; NULL: not open */
+	size_t n;
+	struct held *held; /* what is in force by the journal */
+	size_t n_held;
+	bool held_read;
+};
+
+struct run {
+	struct engine *g;
+	struct order *o;
+	struct plan *p;
+	enum dim_state dims[_DIM_MAX]; /* as read back */
+	bool spoken[_DIM_MAX];
+	struct buf text; /* becomes the report's */
+	unsigned n_problems, n_drifts, n_lost /* effects without an inverse that stay */;
+	usec_t spent;
+};
+
+struct run run_of(struct engine *g, struct order *o, struct plan *p);
+void run_say(struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Fills *ret and frees what the run owns. */
+void run_end(struct run *r, enum engine_outcome outcome, struct report *ret);
+
+int engine_driver(struct engine *g, const char *point, const struct driver_ops **ret, void **ctx,
+                  struct err *e);
+/* Everything else in force at the step's point: other orders, and r's own steps. Free ret->v. */
+int run_holds(struct run *r, const struct step *s, struct holds *ret, struct err *e);
+void engine_forget_held(struct engine *g); /* the journal has changed */
+
+/* Fires ev and does what is due until the step is settled. */
+void run_step(struct run *r, struct step *s, enum event ev);
+/* Only reads back: the event it amounts to; drift and dimensions are told in the run. */
+enum event run_look(struct run *r, const struct step *s, char **ret_why);
+/* Replaces s->problem. */
+void step_problem(struct step *s, const char *text);
+/* Stores order and steps in one transaction. */
+int run_store(struct run *r, struct err *e);
+
+/* apply.c */
+/* prepare → INTENT on disk → apply → verify for every step; true when all that must hold does. */
+int run_intents(struct run *r, struct err *e);
+bool run_apply(struct run *r, management_check_fn check, void *arg);
+void run_dims(struct run *r, struct report *ret);
+/* With new deadlines and "rearm" on disk: moves the timers, then stores the state. On failure the
+ * deadlines `before` are set back, everywhere; NULL: left for another try. */
+int run_rearm_finish(struct run *r, const struct deadlines *before, struct err *e);
+
+/* undo.c */
+/* Marks all that is in force UNDOING and stores that. */
+int run_undo_begin(struct run *r, struct err *e);
+/* Takes back, last first, what is UNDOING; the number of steps that could not be. */
+unsigned run_undo_finish(struct run *r);
+/* Both, then `done` as the order's state (ORDER_PARTIAL where something stays), stored. */
+enum engine_outcome run_undo(struct run *r, enum order_state done);
+
+/* recover.c */
+enum due { DUE_NOT, DUE_LIFTED, DUE_WIDENED };
+enum due order_due(const struct order *o, usec_t *ret_wall); /* the wall time it was due at */
+
+#endif
