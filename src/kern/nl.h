@@ -20,12 +20,14 @@ struct nl {
 int nl_open(struct nl *nl, int bus, struct err *e);
 void nl_close(struct nl *nl);
 /* Sends one request and hands every answer to cb (may be NULL) until the end of the dump or the
- * ack. A kernel error becomes -errno with the kernel's own words. A dump that the kernel marks as
- * interrupted is asked for again, at most 5 times. cb returns MNL_CB_OK or MNL_CB_ERROR. */
+ * ack. A kernel error becomes -errno with the kernel's own words. A dump is handed out only when
+ * it is whole: one that the kernel marks as interrupted is asked for again, at most 5 times
+ * (-EAGAIN then). cb returns MNL_CB_OK, or MNL_CB_ERROR with errno set. */
 int nl_talk(struct nl *nl, struct nlmsghdr *request, mnl_cb_t cb, void *arg, struct err *e);
-/* Sends a buffer of many messages (an nftables batch) in one piece and reads the acks: 0 only if
- * none failed; the first error's index (message number in the batch, from 0) goes to *ret_at. */
-int nl_batch(struct nl *nl, const void *bytes, size_t n, size_t n_acks, size_t *ret_at,
-             struct err *e);
+/* Sends n bytes of many messages (an nftables batch) in one piece, numbered here, and reads n_acks
+ * acks (messages that have NLM_F_ACK): 0 only if none was refused; the first refusal's index
+ * (message number in the batch, from 0) goes to *ret_at, which may be NULL. With n_acks 0 only
+ * refusals are looked for. */
+int nl_batch(struct nl *nl, void *bytes, size_t n, size_t n_acks, size_t *ret_at, struct err *e);
 
 #endif
