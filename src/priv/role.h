@@ -18,9 +18,12 @@
 #include "base/err.h"
 
 #define ROLE_ARG        "@role"
-#define ROLE_FD_CHANNEL 3 /* typed messages, SOCK_SEQPACKET or stream; see msg.h */
+#define ROLE_FD_CHANNEL 3 /* typed messages, a stream socket; see msg.h */
 #define ROLE_FD_FIRST   4 /* descriptors passed at start, in order */
-#define ROLE_FDS_MAX    8
+#define ROLE_FDS_MAX    32
+
+/* A role's exit code when it could not give up its rights and so did nothing. */
+#define ROLE_EXIT_SANDBOX 125
 
 struct role {
 	const char *name;
