@@ -76,6 +76,15 @@ static bool way_in_is_open(struct run *r, management_check_fn check, void *arg)
 	return false;
 }
 
+/* Nothing of it was done, so nothing of it is to be taken back, or is lost. */
+static bool give_up(struct run *r, size_t from)
+{
+	for (size_t i = from; i < r->p->n_steps; i++)
+		if (r->p->steps[i].state == STEP_INTENT)
+			run_step(r, &r->p->steps[i], EVENT_ABSENT);
+	return false;
+}
+
 /* The way in is tried as soon as all that can be taken back is in force, before the rest. */
 bool run_apply(struct run *r, management_check_fn check, void *arg)
 {
@@ -87,13 +96,13 @@ bool run_apply(struct run *r, management_check_fn check, void *arg)
 		if (!s->inverse && !tried) {
 			tried = true;
 			if (!way_in_is_open(r, check, arg))
-				return false;
+				return give_up(r, i);
 		}
 		run_step(r, s, EVENT_RECORDED);
 		if (!step_suffices(r, s)) {
 			run_say(r, "o%u: %s: %s", r->o->id, s->kind,
 			        s->problem ? s->problem : "does not hold");
-			return false;
+			return give_up(r, i + 1);
 		}
 	}
 	return tried || way_in_is_open(r, check, arg);

@@ -71,8 +71,9 @@ static int read_held(struct engine *g, struct err *e)
 {
 	unsigned *ids = NULL;
 	size_t n = 0;
-	int r = g->held_read ? 0 : journal_list_orders(g->j, NULL, true, &ids, &n, e);
-	if (r || g->held_read)
+	bool nothing = g->held_read || !g->j;
+	int r = nothing ? 0 : journal_list_orders(g->j, NULL, true, &ids, &n, e);
+	if (r || nothing)
 		return r;
 	g->held = calloc(n ? n : 1, sizeof *g->held);
 	if (!g->held)

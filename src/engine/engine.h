@@ -24,7 +24,8 @@ struct point {
 
 struct engine; /* one per command */
 
-/* points: static registry rows, n of them; j stays the caller's and must outlive the engine. */
+/* points: static registry rows, n of them; j stays the caller's and must outlive the engine. j
+ * NULL: there is no journal yet; only to probe, to plan and to describe. */
 int engine_new(struct journal *j, const struct point *points, size_t n, struct engine **ret,
                struct err *e);
 void engine_free(struct engine *g);

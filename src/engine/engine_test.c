@@ -23,6 +23,7 @@ static char dir[64], state[80], run_dir[64], world[80];
 
 /* --- the driver --- */
 
+static int way_in; /* what the check of the way in answers */
 static bool fail_prepare, limit, refuse_plan_again;
 static char fail_apply[16], fail_undo[16], fail_rearm[16];
 
@@ -203,6 +204,7 @@ static int shell(const char *cmd)
 static int fresh(void **unused)
 {
 	fail_prepare = limit = refuse_plan_again = false;
+	way_in = 0;
 	fail_apply[0] = fail_undo[0] = fail_rearm[0] = '\0';
 	strcpy(dir, "/tmp/engine-test-XXXXXX");
 	if (!mkdtemp(dir))
@@ -252,8 +254,6 @@ static void set_clock(struct order *o, int seconds)
 	o->deadlines.confirm_by_wall = wall_now() + left;
 }
 
-static int way_in;
-
 static int check(void *arg, const struct order *o, struct err *e)
 {
 	/* It is tried while the cut is in force and before anything that cannot be taken back. */
@@ -267,6 +267,9 @@ static int isolate(struct with *w, int seconds, bool all, struct report *ret, st
 	struct order o = {.verb = VERB_ISOLATE, .all_or_nothing = all};
 	struct target t = {.kind = TARGET_HOST, .name = "self"};
 	struct plan p = {0};
+	char path[128];
+	snprintf(path, sizeof path, "%s/kill", world);
+	unlink(path);
 	set_clock(&o, seconds);
 	int r = order_add_target(&o, &t, e);
 	if (!r)
@@ -426,6 +429,8 @@ static void failures_are_taken_back(void **unused)
 		way_in = cases[i].way_in;
 		opened(&w);
 		assert_int_equal(isolate(&w, 0, cases[i].all, &rep, &e), 0);
+		if (rep.outcome != cases[i].outcome)
+			print_message("case %zu: %s\n", i, rep.text);
 		assert_int_equal(rep.outcome, cases[i].outcome);
 		assert_non_null(strstr(rep.text, cases[i].says));
 		assert_int_equal(state_of(&w, 1), cases[i].state);
@@ -563,7 +568,6 @@ static void time_ends_orders(void **unused)
 	assert_false(there("cut"));
 	applied(&w, 0); /* confirmed ones are applied again after a restart */
 	set_order(&w, 3, restarted);
-	shell("rm -f /nonexistent");
 	char path[128];
 	snprintf(path, sizeof path, "%s/cut", world);
 	unlink(path);
@@ -640,13 +644,15 @@ static void assert_agreed(const char *spec, enum job job)
 	struct err e = {0};
 	fault_disarm();
 	opened(&w);
-	enum order_state s = state_of(&w, 1);
+	/* A new journal that failed while it was made cannot be read: that order is o1001. */
+	unsigned id = state_of(&w, STORE_STRANDED_ID) == _ORDER_STATE_MAX ? 1 : STORE_STRANDED_ID;
+	enum order_state s = state_of(&w, id);
 	bool in_force = s == ORDER_UNCONFIRMED || s == ORDER_HELD;
 	bool agreed = in_force == there("cut") && (in_force || !there("raw")) &&
 	              (in_force || s == ORDER_FAILED || s == ORDER_UNDONE || s == _ORDER_STATE_MAX);
 	if (in_force) {
 		struct report rep;
-		assert_int_equal(engine_verify(w.g, 1, &rep, &e), 0);
+		assert_int_equal(engine_verify(w.g, id, &rep, &e), 0);
 		agreed &= rep.outcome == ENGINE_DONE || !strcmp(spec, "partial");
 		if (rep.outcome != ENGINE_DONE)
 			print_message("%s\n", rep.text);
@@ -657,7 +663,11 @@ static void assert_agreed(const char *spec, enum job job)
 	if (!agreed)
 		print_message("job %d, %s: state %s, cut %d, raw %d\nrecovered: %s\n", job, spec,
 		              s == _ORDER_STATE_MAX ? "none" : order_state_str(s), there("cut"),
-		              there("raw"), w.recovered.text);
+		              there("raw"), w.recovered.text ? w.recovered.text : "nothing");
+	if (!agreed && journal_notes(w.j))
+		print_message("notes: %s\n", journal_notes(w.j));
+	if (!agreed && journal_degraded(w.j))
+		print_message("degraded: %s\n", journal_degraded(w.j));
 	assert_true(agreed);
 	with_close(&w);
 	assert_int_equal(journal_verify(state, NULL, &c, &e), 0);
@@ -679,14 +689,14 @@ static int in_child(enum job job, const char *spec)
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static void killed_everywhere(const char *format)
+static void killed_everywhere(const char *kind)
 {
 	char spec[32];
 	for (int job = 0; job < _JOB_MAX; job++) {
 		int n = 1, code = -SIGKILL;
 		for (; n < 2000 && code == -SIGKILL; n++) {
 			start((enum job)job);
-			snprintf(spec, sizeof spec, format, n);
+			snprintf(spec, sizeof spec, "%s:%d", kind, n);
 			code = in_child((enum job)job, spec);
 			assert_true(code >= 0 || code == -SIGKILL);
 			assert_agreed(spec, (enum job)job);
@@ -698,12 +708,12 @@ static void killed_everywhere(const char *format)
 
 static void killed_at_every_mark(void **unused)
 {
-	killed_everywhere("mark:*:%d");
+	killed_everywhere("mark:*");
 }
 
 static void killed_at_every_call(void **unused)
 {
-	killed_everywhere("die:%d");
+	killed_everywhere("die");
 }
 
 /* The exit code tells the world as it is, without any further command. */
@@ -719,14 +729,14 @@ static void assert_told(const char *spec, enum job job, int code)
 	assert_true(told);
 }
 
-static void fails_everywhere(const char *format)
+static void fails_everywhere(const char *kind)
 {
 	char spec[32];
 	for (int job = 0; job < _JOB_MAX; job++) {
 		int n = 1, code = 64, whole = 0;
 		for (; n < 2000 && code >= 64; n++) {
 			start((enum job)job);
-			snprintf(spec, sizeof spec, format, n);
+			snprintf(spec, sizeof spec, "%s:%d", kind, n);
 			code = in_child((enum job)job, spec);
 			assert_true(code >= 0);
 			assert_told(spec, (enum job)job, code & 63);
@@ -742,7 +752,7 @@ static void fails_everywhere(const char *format)
 
 static void every_call_fails_once(void **unused)
 {
-	fails_everywhere("fail:%d");
+	fails_everywhere("fail");
 }
 
 static void the_disk_fills_up(void **unused)

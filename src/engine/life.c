@@ -42,6 +42,7 @@ static const struct transition table[_STEP_STATE_MAX][_EVENT_MAX] =
                 [EVENT_APPLIED] = TO(APPLIED, VERIFY),
                 [EVENT_APPLY_FAILED] = TO(FAILED, VERIFY),
                 [EVENT_HOLDS] = TO(VERIFIED, NONE),
+                [EVENT_ABSENT] = TO(UNDONE, NONE), /* it was never begun */
                 [EVENT_UNDO] = TO(UNDOING, UNDO),
             },
         [STEP_APPLIED] =

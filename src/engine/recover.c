@@ -75,6 +75,16 @@ static void tidy(struct run *r)
 	}
 }
 
+/* What cannot be taken back and was not begun is not lost. */
+static void drop_unbegun(struct run *r, const enum event *seen)
+{
+	for (size_t i = 0; i < r->p->n_steps; i++) {
+		struct step *s = &r->p->steps[i];
+		if (s->state == STEP_INTENT && !s->inverse && seen[i] == EVENT_ABSENT)
+			run_step(r, s, EVENT_ABSENT);
+	}
+}
+
 /* Does all that the order cannot do without hold at the point? */
 static bool required_hold(struct run *r, enum event *seen)
 {
@@ -119,10 +129,13 @@ static void recover_applying(struct run *r)
 		run_say(r, "o%u was left half done; out of memory while looking at it", r->o->id);
 		return;
 	}
-	if (order_due(r->o, &at) != DUE_NOT)
+	bool hold = required_hold(r, seen), due = order_due(r->o, &at) != DUE_NOT;
+	if (due || !hold)
+		drop_unbegun(r, seen);
+	if (due)
 		lift(r, ORDER_EXPIRED,
 		     "was left half done by a process that died, and its time has passed: undone");
-	else if (required_hold(r, seen))
+	else if (hold)
 		finish(r, seen);
 	else
 		lift(r, ORDER_FAILED,

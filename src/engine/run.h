@@ -31,8 +31,7 @@ struct run {
 	struct order *o;
 	struct plan *p;
 	enum dim_state dims[_DIM_MAX]; /* as read back */
-	bool spoken[_DIM_MAX];
-	struct buf text; /* becomes the report's */
+	struct buf text;               /* becomes the report's */
 	unsigned n_problems, n_drifts, n_lost /* effects without an inverse that stay */;
 	usec_t spent;
 };

@@ -131,7 +131,9 @@ static unsigned stranded_id(sqlite3 *db)
 {
 	int64_t n = 0;
 	db_number(db, &n, NULL,
-	          "SELECT count(*) FROM entries WHERE seq=1 AND kind='" ENTRY_FALLBACK "'", "");
+	          "SELECT count(*) FROM entries WHERE seq=1 AND kind='" ENTRY_FALLBACK
+	          "' AND json_extract(body, '$.main')='unreadable'",
+	          "");
 	return n ? STORE_STRANDED_ID : 1;
 }
 

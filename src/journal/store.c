@@ -63,8 +63,10 @@ int store_open(const char *dir, struct store *ret, struct err *e)
 	int r = lock_take(dir, &s.lock, e);
 	if (!r)
 		r = db_open(dir, DB_WRITE, &s.db, e);
+	if (!r && !(s.log_pages = calloc(1, sizeof *s.log_pages)))
+		r = err_set(e, -ENOMEM, "out of memory while opening the journal");
 	if (!r) {
-		db_watch_log(s.db, &s.log_pages);
+		db_watch_log(s.db, s.log_pages);
 		r = chain_tip(s.db, &s.tip, e);
 	}
 	/* Only a new journal gets a new key: with entries, a missing key is a broken journal. */
@@ -96,7 +98,8 @@ int store_open_memory(struct store *ret, struct err *e)
 
 void store_close(struct store *s)
 {
-	db_close(s->db, s->log_pages);
+	db_close(s->db, s->log_pages ? *s->log_pages : 0);
+	free(s->log_pages);
 	seal_key_free(s->key);
 	if (s->lock >= 0)
 		sys->close(s->lock);

@@ -30,7 +30,7 @@ struct store {
 	sqlite3 *db;
 	struct seal_key *key; /* NULL: only read */
 	int lock;             /* -1: none */
-	int log_pages;
+	int *log_pages;       /* owned; SQLite counts in it */
 	struct tip tip;
 };
 
