@@ -10,6 +10,7 @@
 #ifndef STANCH_KERN_DIAG_H
 #define STANCH_KERN_DIAG_H
 
+#include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
