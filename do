@@ -1,0 +1,376 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# One entrance to everything: ./do VERB. Works on a bare Debian 12.
+set -eu
+cd "$(dirname "$0")"
+top=$PWD
+# Debian's own python3 and meson, whatever stands first in PATH.
+PATH=/usr/local/sbin:/usr/sbin:/sbin:$PATH
+export PATH
+python=/usr/bin/python3
+meson() { "$python" -B /usr/bin/meson "$@"; }
+jobs=$(nproc 2>/dev/null || echo 2)
+
+say() { printf '%s\n' "$*"; }
+die() { printf './do: %s\n' "$*" >&2; exit 1; }
+
+usage() {
+	cat <<'TEXT'
+usage: ./do VERB
+  setup     install by apt what is missing, and say what
+  build     build/stanch
+  demo      plays a breach in network namespaces and contains it
+  test      every test, as CI runs it; the last line is "N passed, N failed"
+  bench     medians and ratios against peers
+  fuzz      each decoder under libFuzzer for FUZZ_SECONDS (60)
+  lint      clang-tidy, cppcheck, gcc's analyzer, layers, function size
+  cover     line coverage of the unit tests
+  package   source and binary tarballs with checksums, in build/package
+  clean     removes the build directories
+TEXT
+}
+
+# ---- setup -------------------------------------------------------------------------------------
+
+wanted_packages() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' packaging/debian-packages; }
+
+# Prints what of the list is not installed. dpkg-query is all it needs.
+missing_packages() {
+	# shellcheck disable=SC2046
+	have=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $(wanted_packages) 2>/dev/null |
+		sed -n 's/ installed$//p')
+	for p in $(wanted_packages); do
+		printf '%s\n' "$have" | grep -qx -e "$p" || say "$p"
+	done
+}
+
+# No service may start because of what we install.
+policy=/usr/sbin/policy-rc.d
+policy_ours=
+policy_on() {
+	[ -e "$policy" ] && return 0
+	policy_ours=yes
+	trap policy_off EXIT
+	trap 'exit 130' INT TERM HUP
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+}
+policy_off() {
+	if [ -n "$policy_ours" ]; then rm -f "$policy"; fi
+	policy_ours=
+	trap - EXIT INT TERM HUP
+}
+
+apt_install() {
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		-o Dpkg::Use-Pty=0 "$@" </dev/null
+}
+
+do_setup() {
+	command -v dpkg-query >/dev/null || die "this is no Debian; install the packages named in packaging/debian-packages by hand"
+	missing=$(missing_packages | tr '\n' ' ')
+	[ -n "${missing% }" ] || return 0
+	if [ "$(id -u)" != 0 ]; then
+		say "Missing packages. Run as root:"
+		say "  apt-get update && apt-get install --no-install-recommends ${missing% }"
+		exit 1
+	fi
+	say "Installing by apt: ${missing% }"
+	policy_on
+	# shellcheck disable=SC2086
+	if ! apt-get install -s --no-install-recommends $missing >/dev/null 2>&1; then
+		apt-get update -qq
+	fi
+	# shellcheck disable=SC2086
+	apt_install $missing || { apt-get update -qq && apt_install $missing; } ||
+		die "apt-get could not install: ${missing% }"
+	policy_off
+	missing=$(missing_packages | tr '\n' ' ')
+	[ -z "${missing% }" ] || die "still missing: ${missing% }"
+}
+
+# ---- build -------------------------------------------------------------------------------------
+
+# build_dir DIR [meson options]: configures once, then compiles.
+build_dir() {
+	dir=$1
+	shift
+	if [ ! -f "$dir/build.ninja" ]; then
+		rm -rf "$dir"
+		meson setup "$dir" "$@" >"/tmp/stanch-meson.$$" 2>&1 || {
+			cat "/tmp/stanch-meson.$$" >&2
+			rm -f "/tmp/stanch-meson.$$"
+			die "meson setup $dir failed"
+		}
+		rm -f "/tmp/stanch-meson.$$"
+	fi
+	ninja -C "$dir" -j "$jobs" --quiet
+}
+
+do_build() { build_dir build; }
+
+# ---- test --------------------------------------------------------------------------------------
+
+# Results are lines "pass NAME", "fail NAME", "skip NAME: why" in $results.
+note() { printf '%s %s\n' "$1" "$2" >>"$results"; }
+
+# phase NAME CMD…: runs it as one check, tells its time, shows its output only when it fails.
+phase() {
+	name=$1
+	shift
+	start=$(date +%s)
+	if ("$@") >"$scratch/out" 2>&1; then
+		note pass "$name"
+		say "  ok    $name ($(($(date +%s) - start)) s)"
+	else
+		note fail "$name"
+		say "  FAIL  $name ($(($(date +%s) - start)) s)"
+		tail -n 60 "$scratch/out" | sed 's/^/        /'
+	fi
+}
+
+# suite NAME LOG CMD…: a runner that leaves a log which tests/tally reads into results.
+suite() {
+	name=$1
+	log=$2
+	shift 2
+	start=$(date +%s)
+	rm -f "$log"
+	code=0
+	("$@") >"$scratch/out" 2>&1 || code=$?
+	if $python tests/tally "$name" "$log" >"$scratch/tally" 2>>"$scratch/out" &&
+		[ -s "$scratch/tally" ] && { [ "$code" = 0 ] || grep -q '^fail ' "$scratch/tally"; }; then
+		cat "$scratch/tally" >>"$results"
+	else
+		[ ! -f "$scratch/tally" ] || cat "$scratch/tally" >>"$results"
+		note fail "$name: the runner ended with $code"
+	fi
+	if [ "$code" = 0 ]; then state=ok; else state=FAIL; fi
+	say "  $(printf %-5s "$state") $name ($(($(date +%s) - start)) s): $(grep -c '^pass' "$scratch/tally") passed, $(grep -c '^fail' "$scratch/tally") failed"
+	[ "$code" = 0 ] || tail -n 120 "$scratch/out" | sed 's/^/        /'
+}
+
+asan_units() {
+	build_dir build-asan -Db_sanitize=address,undefined -Db_lundef=false
+	ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		meson test -C build-asan --suite unit --no-rebuild --logbase units
+}
+valgrind_units() {
+	meson test -C build --suite unit --no-rebuild --logbase valgrind --timeout-multiplier 10 \
+		--wrapper 'valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --trace-children=no'
+}
+
+c_files() { git ls-files 'src/*.c' 'src/*.h' 'tests/*.c' 'tests/*.h' 'bench/*.c'; }
+sh_files() {
+	git ls-files | while read -r f; do
+		[ -f "$f" ] && head -n 1 "$f" | grep -q '^#!/bin/sh' && say "$f"
+	done
+}
+check_format() { c_files | xargs -r clang-format --dry-run -Werror; }
+check_cppcheck() {
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
+		--suppress=missingIncludeSystem --suppress=unknownMacro -I src -j "$jobs" \
+		--cppcheck-build-dir="$scratch" src
+}
+check_shell() { sh_files | xargs -r shellcheck; }
+check_man() {
+	find build doc -name '*.[1-8]' -type f -print | sort -u >"$scratch/man"
+	[ -s "$scratch/man" ] || { say "no man pages yet"; return 0; }
+	xargs mandoc -Tlint -Wwarning <"$scratch/man"
+}
+
+fuzz_corpora() {
+	for f in tests/fuzz/*_fuzz.c; do
+		[ -e "$f" ] || continue
+		n=$(basename "$f" _fuzz.c)
+		if build_fuzzer "$n" >"$scratch/fuzz" 2>&1; then :; else
+			cat "$scratch/fuzz"
+			note fail "fuzz $n: does not build"
+			say "  FAIL  fuzz $n does not build"
+			sed 's/^/        /' "$scratch/fuzz" | tail -n 20
+			continue
+		fi
+		if [ -d "tests/fuzz/corpus/$n" ]; then
+			phase "fuzz corpus $n" "build-fuzz/$n" -runs=0 "tests/fuzz/corpus/$n"
+		else
+			note fail "fuzz $n: no corpus in tests/fuzz/corpus/$n"
+			say "  FAIL  fuzz $n: no corpus"
+		fi
+	done
+}
+
+range_tests() {
+	if [ "$(id -u)" != 0 ]; then
+		note skip "range: needs root for network namespaces"
+		say "  skip  range: needs root"
+		return 0
+	fi
+	suite range "$scratch/range.xml" timeout -k 20 1200 "$python" -B -m pytest tests/range -q \
+		-p no:cacheprovider --junitxml="$scratch/range.xml"
+}
+
+do_test() {
+	do_setup
+	begun=$(date +%s)
+	scratch=$(mktemp -d /tmp/stanch-test.XXXXXX)
+	trap 'rm -rf "$scratch"' EXIT
+	trap 'exit 130' INT TERM HUP
+	results=$scratch/results
+	: >"$results"
+
+	say "build"
+	phase "build" do_build
+	say "units"
+	suite unit build/meson-logs/units.json meson test -C build --suite unit --no-rebuild --logbase units
+	suite unit-asan build-asan/meson-logs/units.json asan_units
+	suite unit-valgrind build/meson-logs/valgrind.json valgrind_units
+	say "fuzz corpora"
+	fuzz_corpora
+	say "house"
+	phase "layers: the checker finds violations" "$python" -B tests/check-layers --self-test
+	phase "layers" "$python" -B tests/check-layers
+	phase "function size" function_size
+	phase "clang-format" check_format
+	phase "cppcheck" check_cppcheck
+	phase "shellcheck" check_shell
+	phase "man pages" check_man
+	say "range"
+	range_tests
+
+	passed=$(grep -c '^pass' "$results" || :)
+	failed=$(grep -c '^fail' "$results" || :)
+	skipped=$(grep -c '^skip' "$results" || :)
+	say "took $(($(date +%s) - begun)) s"
+	if [ "$failed" != 0 ]; then sed -n 's/^fail /failed: /p' "$results"; fi
+	if [ "$skipped" != 0 ]; then sed -n 's/^skip /skipped: /p' "$results"; fi
+	if [ "$skipped" != 0 ]; then
+		say "$passed passed, $failed failed, $skipped skipped"
+	else
+		say "$passed passed, $failed failed"
+	fi
+	[ "$failed" = 0 ] && [ "$passed" != 0 ]
+}
+
+# ---- lint, fuzz, cover -------------------------------------------------------------------------
+
+# pmccabe: complexity in column 1, lines in column 5; tests/size-exceptions says which may and why.
+function_size() {
+	git ls-files 'src/*.c' | while read -r f; do if [ -f "$f" ]; then say "$f"; fi; done |
+		xargs -r pmccabe | awk -v allow=tests/size-exceptions '
+		BEGIN { while ((getline line < allow) > 0) { split(line, w, /[ \t]+/);
+			if (line !~ /^#/ && w[1] != "") ok[w[1]] = 1 } }
+		{ file = $6; sub(/\(.*/, "", file); name = file ":" $7 }
+		($1 > 15 || $5 > 60) && !(name in ok) {
+			printf "%s: complexity %d, %d lines\n", name, $1, $5; bad = 1 }
+		END { exit bad }'
+}
+lint_tidy() {
+	git ls-files 'src/*.c' | while read -r f; do if [ -f "$f" ]; then say "$f"; fi; done |
+		grep -v '^src/kern/bpf/' | xargs -P "$jobs" -n 4 clang-tidy --quiet -p build
+}
+lint_analyzer() {
+	build_dir build-analyzer -Db_ndebug=false -Dc_args=-fanalyzer -Dwerror=true
+}
+do_lint() {
+	do_setup
+	scratch=$(mktemp -d /tmp/stanch-lint.XXXXXX)
+	trap 'rm -rf "$scratch"' EXIT
+	trap 'exit 130' INT TERM HUP
+	results=$scratch/results
+	: >"$results"
+	phase "build" do_build
+	phase "layers" "$python" -B tests/check-layers
+	phase "function size" function_size
+	phase "clang-format" check_format
+	phase "cppcheck" check_cppcheck
+	phase "shellcheck" check_shell
+	phase "man pages" check_man
+	phase "clang-tidy" lint_tidy
+	phase "gcc -fanalyzer" lint_analyzer
+	say "$(grep -c '^pass' "$results" || :) passed, $(grep -c '^fail' "$results" || :) failed"
+	! grep -q '^fail' "$results"
+}
+
+# A fuzzer is its file and the wire room, compiled together so that all of it is instrumented.
+build_fuzzer() {
+	mkdir -p build-fuzz
+	# shellcheck disable=SC2046
+	clang -g -O1 -std=gnu17 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -I src -o "build-fuzz/$1" "tests/fuzz/$1_fuzz.c" \
+		$(find src/wire src/base -name '*.c' ! -name '*_test.c' ! -name room.c)
+}
+do_fuzz() {
+	do_setup
+	seconds=${FUZZ_SECONDS:-60}
+	ran=0
+	for f in tests/fuzz/*_fuzz.c; do
+		[ -e "$f" ] || continue
+		n=$(basename "$f" _fuzz.c)
+		say "fuzz $n for $seconds s"
+		build_fuzzer "$n"
+		mkdir -p "build-fuzz/corpus-$n" "build-fuzz/crash-$n"
+		seeds=
+		if [ -d "tests/fuzz/corpus/$n" ]; then seeds=tests/fuzz/corpus/$n; fi
+		# shellcheck disable=SC2086
+		"build-fuzz/$n" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+			-artifact_prefix="build-fuzz/crash-$n/" "build-fuzz/corpus-$n" $seeds 2>&1 | tail -n 8
+		if [ -n "$(ls -A "build-fuzz/crash-$n")" ]; then
+			die "$n: see build-fuzz/crash-$n"
+		fi
+		ran=$((ran + 1))
+	done
+	say "$ran fuzzers ran clean"
+	[ "$ran" != 0 ]
+}
+
+do_cover() {
+	do_setup
+	build_dir build-cover -Db_coverage=true
+	meson test -C build-cover --suite unit --no-rebuild
+	gcovr -r "$top" --object-directory build-cover -f 'src/' -e '.*_test\.c' --print-summary
+}
+
+# ---- demo, bench, package ----------------------------------------------------------------------
+
+need_root() { [ "$(id -u)" = 0 ] || die "$1 makes network namespaces: run it as root"; }
+
+do_demo() {
+	do_setup
+	need_root demo
+	do_build
+	exec "$python" -B demo/demo.py
+}
+
+do_bench() {
+	do_setup
+	need_root bench
+	build_dir build-release --buildtype=release
+	exec sh bench/run build-release "$@"
+}
+
+do_package() {
+	do_setup
+	version=$(sed -n "s/^  version: '\(.*\)',/\1/p" meson.build)
+	out=$top/build/package
+	rm -rf "$out"
+	build_dir build-release --buildtype=release
+	mkdir -p "$out"
+	git archive --format=tar.gz --prefix="stanch-$version/" -o "$out/stanch-$version.tar.gz" HEAD
+	stage=$(mktemp -d /tmp/stanch-package.XXXXXX)
+	trap 'rm -rf "$stage"' EXIT
+	DESTDIR=$stage meson install -C build-release --no-rebuild --quiet
+	tar -C "$stage" --owner=0 --group=0 --sort=name -czf "$out/stanch-$version-$(uname -m).tar.gz" .
+	(cd "$out" && sha256sum -- *.tar.gz >SHA256SUMS && cat SHA256SUMS)
+}
+
+do_clean() { rm -rf build build-asan build-analyzer build-fuzz build-cover build-release demo-report; }
+
+verb=${1:-}
+[ -z "$verb" ] || shift
+case $verb in
+setup | build | demo | test | bench | fuzz | lint | cover | package | clean) ;;
+'' | -h | --help | help) usage; exit 0 ;;
+*) usage >&2; exit 2 ;;
+esac
+[ "$verb" = build ] && { do_setup; do_build; say "build/stanch"; exit 0; }
+"do_$verb" "$@"
