@@ -729,12 +729,12 @@ static void assert_told(const char *spec, enum job job, int code)
 	assert_true(told);
 }
 
-static void fails_everywhere(const char *kind)
+static void fails_everywhere(const char *kind, int stride)
 {
 	char spec[32];
 	for (int job = 0; job < _JOB_MAX; job++) {
 		int n = 1, code = 64, whole = 0;
-		for (; n < 2000 && code >= 64; n++) {
+		for (; n < 100000 && code >= 64; n += stride) {
 			start((enum job)job);
 			snprintf(spec, sizeof spec, "%s:%d", kind, n);
 			code = in_child((enum job)job, spec);
@@ -744,15 +744,20 @@ static void fails_everywhere(const char *kind)
 			/* A step that is not required may fail: partial is what was told. */
 			assert_agreed((code & 63) == 5 ? "partial" : spec, (enum job)job);
 		}
-		print_message("job %d: %d faults, %d of them without effect\n", job, n - 2,
-		              whole - 1);
-		assert_true(n > 10 && n < 2000);
+		print_message("job %d: %d places to fail, %d tried, %d without effect\n", job,
+		              n - stride - 1, (n - 1) / stride - 1, whole - 1);
+		assert_true(n > 10 && n < 100000);
 	}
+}
+
+static void every_allocation_fails_once(void **unused)
+{
+	fails_everywhere("malloc", 23);
 }
 
 static void every_call_fails_once(void **unused)
 {
-	fails_everywhere("fail");
+	fails_everywhere("fail", 1);
 }
 
 static void the_disk_fills_up(void **unused)
@@ -771,7 +776,9 @@ static void the_disk_fills_up(void **unused)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, gone)
-	const struct CMUnitTest tests[] = {
+	/* Built a second time with its allocators wrapped (tests/faults). */
+	const struct CMUnitTest malloc_tests[] = {T(every_allocation_fails_once)};
+	const struct CMUnitTest all_tests[] = {
 	    T(every_state_is_left),   T(applies_confirms_undoes),
 	    T(at_most_three_syncs),   T(failures_are_taken_back),
 	    T(drift_is_told),         T(rearm_fails_whole),
@@ -779,5 +786,11 @@ int main(void)
 	    T(killed_at_every_mark),  T(killed_at_every_call),
 	    T(every_call_fails_once), T(the_disk_fills_up),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+#ifdef ENGINE_TEST_MALLOC
+	bool only_malloc = true;
+#else
+	bool only_malloc = false;
+#endif
+	return only_malloc ? cmocka_run_group_tests(malloc_tests, NULL, NULL)
+	                   : cmocka_run_group_tests(all_tests, NULL, NULL);
 }

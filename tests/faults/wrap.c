@@ -92,13 +92,13 @@ __attribute__((constructor)) static void arm(int argc, char **argv, char **envp)
 	static sqlite3_mem_methods methods = {
 	    sqlite_malloc,  free,        sqlite_realloc,  sqlite_size,
 	    sqlite_roundup, sqlite_init, sqlite_shutdown, NULL};
+	json_set_alloc_funcs(__wrap_malloc, free);
+	sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
 	const char *spec = getenv("STANCH_FAULT");
 	count_file = getenv("STANCH_FAULT_COUNT");
 	/* Children that take another role start from the same file: they run without faults. */
 	if ((!spec && !count_file) || (argc > 1 && argv[1][0] == '@'))
 		return;
-	json_set_alloc_funcs(__wrap_malloc, free);
-	sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
 	if (!fault_arm(spec)) {
 		fprintf(stderr, "STANCH_FAULT=\"%s\" is not a fault\n", spec);
 		_Exit(99);
