@@ -109,22 +109,24 @@ bool run_apply(struct run *r, management_check_fn check, void *arg)
 }
 
 /* What was promised and is not reached, and what the plan could not promise. */
+static enum dim_state dim_reached(enum dim_state got, enum dim_state promised, enum order_state o)
+{
+	if (got == DIM_CONTAINED && promised != DIM_NONE)
+		got = promised;
+	else if (got == DIM_NONE)
+		got = promised == DIM_CONTAINED ? DIM_IS_UNKNOWN : promised;
+	if (got != DIM_NONE && (o == ORDER_UNDONE || o == ORDER_FAILED))
+		return DIM_RELEASED;
+	return got == DIM_CONTAINED && o == ORDER_PARTIAL ? DIM_PARTIAL : got;
+}
+
 void run_dims(struct run *r, struct report *ret)
 {
 	for (size_t d = 0; d < _DIM_MAX; d++) {
-		enum dim_state got = r->dims[d], promised = r->p->dims[d];
-		if (got == DIM_CONTAINED && (promised == DIM_PARTIAL || promised == DIM_IS_UNKNOWN))
-			got = promised;
-		else if (got == DIM_NONE && promised != DIM_NONE)
-			got = promised == DIM_CONTAINED ? DIM_IS_UNKNOWN : promised;
-		if (r->o && (r->o->state == ORDER_UNDONE || r->o->state == ORDER_FAILED) &&
-		    got != DIM_NONE)
-			got = DIM_RELEASED;
-		if (r->o && r->o->state == ORDER_PARTIAL && got == DIM_CONTAINED)
-			got = DIM_PARTIAL;
-		ret->dims[d] = got;
+		enum dim_state s = dim_reached(r->dims[d], r->p->dims[d], r->o->state);
+		ret->dims[d] = s;
 		/* Out of memory costs the reason, not the report. */
-		if (got != DIM_CONTAINED && got != DIM_RELEASED && r->p->dim_reasons[d])
+		if (s != DIM_CONTAINED && s != DIM_RELEASED && r->p->dim_reasons[d])
 			ret->dim_reasons[d] = strdup(r->p->dim_reasons[d]);
 	}
 }

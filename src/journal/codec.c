@@ -94,29 +94,33 @@ char *codec_step_change(const struct step *was, const struct step *now)
 	return dump(o, ok);
 }
 
+static json_t *notes_json(const struct plan *p)
+{
+	json_t *notes = json_array();
+	for (size_t i = 0; notes && i < p->n_notes; i++) {
+		if (json_array_append_new(notes, json_text(p->notes[i])) == 0)
+			continue;
+		json_decref(notes);
+		return NULL;
+	}
+	return notes;
+}
+
 char *codec_plan(const struct plan *p)
 {
-	json_t *notes = json_array(), *dims = json_object(), *why = json_object();
-	bool ok = notes && dims && why;
-	for (size_t i = 0; ok && i < p->n_notes; i++)
-		ok = json_array_append_new(notes, json_text(p->notes[i])) == 0;
+	json_t *dims = json_object(), *why = json_object(), *o = json_object();
+	bool ok = dims && why && o && set(o, "notes", notes_json(p));
 	for (size_t d = 0; ok && d < _DIM_MAX; d++) {
 		const char *name = dimension_str((enum dimension)d);
 		ok = set(dims, name, json_string(dim_state_str(p->dims[d])));
 		if (ok && p->dim_reasons[d])
 			ok = set(why, name, json_text(p->dim_reasons[d]));
 	}
-	json_t *o = json_object();
-	/* json_object_set_new takes the reference in every case. */
-	bool a = o && json_object_set_new(o, "notes", notes) == 0;
-	bool b = o && json_object_set_new(o, "dims", dims) == 0;
-	bool c = o && json_object_set_new(o, "dim_reasons", why) == 0;
-	if (!o) {
-		json_decref(notes);
-		json_decref(dims);
-		json_decref(why);
-	}
-	return dump(o, ok && a && b && c);
+	ok = ok && json_object_set(o, "dims", dims) == 0 &&
+	     json_object_set(o, "dim_reasons", why) == 0;
+	json_decref(dims);
+	json_decref(why);
+	return dump(o, ok);
 }
 
 char *codec_finding(const struct finding *f)
@@ -278,42 +282,53 @@ static int read_reasons(json_t *list, struct finding *f, struct err *e)
 	return 0;
 }
 
-int codec_read_finding(const char *json, struct finding *ret, struct err *e)
+static int read_ends(const char *src, const char *dest, struct finding *f, struct err *e)
 {
-	json_t *root, *reasons;
+	if (endpoint_parse(src, &f->src, e) || endpoint_parse(dest, &f->dest, e))
+		return err_prefix(e, -EBADMSG, "finding");
+	return 0;
+}
+
+static int read_finding(json_t *root, struct finding *f, struct err *e)
+{
+	json_t *reasons;
 	const char *kind, *src, *dest, *benign, *selector;
 	json_int_t out, in, first, last;
-	int proto, k = 0, r = field_load(json, CODEC_MAX, "finding", &root, e);
-	struct finding f = {0};
+	int proto;
+	int r = field_unpack(root, "finding", e,
+	                     "{s:s, s:F, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:s, s:s, s:o !}",
+	                     "kind", &kind, "score", &f->score, "src", &src, "dest", &dest, "proto",
+	                     &proto, "bytes_out", &out, "bytes_in", &in, "first", &first, "last",
+	                     &last, "benign", &benign, "selector", &selector, "reasons", &reasons);
 	if (r)
 		return r;
-	r = field_unpack(root, "finding", e,
-	                 "{s:s, s:F, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:s, s:s, s:o !}", "kind",
-	                 &kind, "score", &f.score, "src", &src, "dest", &dest, "proto", &proto,
-	                 "bytes_out", &out, "bytes_in", &in, "first", &first, "last", &last,
-	                 "benign", &benign, "selector", &selector, "reasons", &reasons);
-	if (!r && ((k = finding_kind_parse(kind)) < 0 || proto < 0 || proto > 255 || f.score < 0 ||
-	           f.score > 1))
-		r = err_set(e, -EBADMSG, "finding: kind, protocol or score is out of range");
-	if (!r && endpoint_parse(src, &f.src, e))
-		r = err_prefix(e, -EBADMSG, "finding");
-	if (!r && endpoint_parse(dest, &f.dest, e))
-		r = err_prefix(e, -EBADMSG, "finding");
+	int k = finding_kind_parse(kind);
+	if (k < 0 || proto < 0 || proto > 255 || f->score < 0 || f->score > 1)
+		return err_set(e, -EBADMSG, "finding: kind, protocol or score is out of range");
+	f->kind = (enum finding_kind)k;
+	f->proto = (uint8_t)proto;
+	f->bytes_out = (uint64_t)out;
+	f->bytes_in = (uint64_t)in;
+	f->first = (usec_t)first;
+	f->last = (usec_t)last;
+	r = read_ends(src, dest, f, e);
 	if (!r)
-		r = field_copy(f.benign, sizeof f.benign, benign, "benign", e);
+		r = field_copy(f->benign, sizeof f->benign, benign, "benign", e);
 	if (!r)
-		r = field_copy(f.selector, sizeof f.selector, selector, "selector", e);
-	if (!r)
-		r = read_reasons(reasons, &f, e);
-	if (!r) {
-		f.kind = (enum finding_kind)k;
-		f.proto = (uint8_t)proto;
-		f.bytes_out = (uint64_t)out;
-		f.bytes_in = (uint64_t)in;
-		f.first = (usec_t)first;
-		f.last = (usec_t)last;
-		*ret = f;
-	}
+		r = field_copy(f->selector, sizeof f->selector, selector, "selector", e);
+	return r ? r : read_reasons(reasons, f, e);
+}
+
+int codec_read_finding(const char *json, struct finding *ret, struct err *e)
+{
+	json_t *root;
+	struct finding f = {0};
+	int r = field_load(json, CODEC_MAX, "finding", &root, e);
+	if (r)
+		return r;
+	r = read_finding(root, &f, e);
 	json_decref(root);
+	if (!r)
+		*ret = f;
 	return r;
 }

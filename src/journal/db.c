@@ -274,32 +274,43 @@ static int open_file(const char *dir, enum db_how how, sqlite3 **ret, struct err
 	return rc == SQLITE_OK ? 0 : db_error(*ret, rc, e);
 }
 
+static int open_any(const char *dir, enum db_how how, sqlite3 **ret, struct err *e)
+{
+	if (how != DB_MEMORY)
+		return open_file(dir, how, ret, e);
+	int rc =
+	    sqlite3_open_v2(":memory:", ret, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, "unix");
+	return rc == SQLITE_OK ? 0 : db_error(*ret, rc, e);
+}
+
+/* After the guards: makes it, or sees that it is one of ours. */
+static int make_or_check(sqlite3 *db, const char *dir, enum db_how how, struct err *e)
+{
+	if (how == DB_WRITE)
+		return settle(db, dir, e);
+	if (how == DB_MEMORY)
+		return create(db, NULL, e);
+	/* Without locks there is no shared index of the log: this process makes its own. */
+	int r = how == DB_LOOK ? db_run(db, e, "PRAGMA locking_mode=EXCLUSIVE", "") : 0;
+	if (!r)
+		r = identify(db, e);
+	if (r == 0)
+		return err_set(e, -ENOENT, "the journal at %s is empty", dir);
+	return r < 0 ? r : 0;
+}
+
 int db_open(const char *dir, enum db_how how, sqlite3 **ret, struct err *e)
 {
 	sqlite3 *db = NULL;
 	int r = vfs_install(e);
-	if (r)
-		return r;
-	if (how == DB_MEMORY) {
-		int rc = sqlite3_open_v2(":memory:", &db,
-		                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, "unix");
-		r = rc == SQLITE_OK ? 0 : db_error(db, rc, e);
-	} else {
-		r = open_file(dir, how, &db, e);
-	}
+	if (!r)
+		r = open_any(dir, how, &db, e);
 	if (!r) {
 		int rc = guards(db, how == DB_WRITE || how == DB_MEMORY);
 		r = rc == SQLITE_OK ? 0 : db_error(db, rc, e);
 	}
-	/* Without locks there is no shared index of the log: this process makes its own. */
-	if (!r && how == DB_LOOK)
-		r = db_run(db, e, "PRAGMA locking_mode=EXCLUSIVE", "");
-	if (!r && how == DB_WRITE)
-		r = settle(db, dir, e);
-	else if (!r && how == DB_MEMORY)
-		r = create(db, NULL, e);
-	else if (!r && (r = identify(db, e)) >= 0)
-		r = r == 1 ? 0 : err_set(e, -ENOENT, "the journal at %s is empty", dir);
+	if (!r)
+		r = make_or_check(db, dir, how, e);
 	if (r) {
 		sqlite3_close(db);
 		return r;

@@ -524,6 +524,18 @@ static void malformed_is_refused(void **state)
 	shell("rm -rf %s-kept", dir);
 }
 
+static void assert_reads(enum journal_mode mode, unsigned id, bool degraded)
+{
+	struct journal *j = opened(mode);
+	struct order o;
+	struct plan p;
+	assert_int_equal(journal_get_order(j, id, &o, &p, NULL, NULL), 0);
+	order_free(&o);
+	plan_free(&p);
+	assert_int_equal(journal_degraded(j) != NULL, degraded);
+	journal_close(j);
+}
+
 static void a_broken_file_never_blocks_a_cut(void **state)
 {
 	struct err e = {0};
@@ -556,31 +568,16 @@ static void a_broken_file_never_blocks_a_cut(void **state)
 		unsigned id = put(j);
 		journal_close(j);
 		/* It is found by a later command, though the file is still broken … */
-		j = opened(JOURNAL_READ);
-		struct order o;
-		struct plan p;
-		assert_int_equal(journal_get_order(j, id, &o, &p, NULL, &e), 0);
-		order_free(&o);
-		plan_free(&p);
-		assert_non_null(journal_degraded(j));
-		journal_close(j);
-		j = opened(JOURNAL_WRITE);
-		assert_int_equal(journal_get_order(j, id, &o, &p, NULL, &e), 0);
-		order_free(&o);
-		plan_free(&p);
-		journal_close(j);
+		assert_reads(JOURNAL_READ, id, true);
+		assert_reads(JOURNAL_WRITE, id, true);
 		/* … and taken over when it is whole again. */
 		shell("rm -rf %s && cp -r %s-kept %s", dir, dir, dir);
 		j = opened(JOURNAL_WRITE);
 		assert_null(journal_degraded(j));
 		assert_non_null(journal_notes(j));
-		assert_int_equal(journal_get_order(j, id, &o, &p, NULL, &e), 0);
-		order_free(&o);
-		plan_free(&p);
-		assert_int_equal(journal_get_order(j, 1, &o, &p, NULL, &e), 0);
-		order_free(&o);
-		plan_free(&p);
 		journal_close(j);
+		assert_reads(JOURNAL_READ, id, false);
+		assert_reads(JOURNAL_READ, 1, false);
 		assert_intact();
 		assert_int_not_equal(access(run, F_OK), 0);
 	}
