@@ -219,25 +219,57 @@ static int dir_sync(const char *dir, struct err *e)
 	return 0;
 }
 
-/* Schema in one transaction: a journal is there whole or is made again. */
-static int create(sqlite3 *db, const char *dir, struct err *e)
+static int schema_write(sqlite3 *db)
 {
-	int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	const char *const parts[] = {"BEGIN IMMEDIATE", schema_main, schema_views,
+	                             "PRAGMA application_id=1398033987; PRAGMA user_version=1",
+	                             "COMMIT"};
+	int rc = SQLITE_OK;
+	for (size_t i = 0; rc == SQLITE_OK && i < ARRAY_SIZE(parts); i++)
+		rc = sqlite3_exec(db, parts[i], NULL, NULL, NULL);
+	return rc;
+}
+
+/* SQLite would sync seven times on the way to an empty file; it is made without, synced once and
+ * renamed, so that a journal is there whole or not at all. */
+static int make_fill(const char *path, struct err *e)
+{
+	sqlite3 *db = NULL;
+	int rc = sqlite3_open_v2(path, &db,
+	                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+	                             SQLITE_OPEN_NOFOLLOW,
+	                         VFS_NAME);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db, schema_main, NULL, NULL, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db, schema_views, NULL, NULL, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db, "PRAGMA application_id=1398033987; PRAGMA user_version=1",
+		rc = sqlite3_exec(db,
+		                  "PRAGMA synchronous=OFF; PRAGMA page_size=4096;"
+		                  "PRAGMA journal_mode=MEMORY",
 		                  NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
-	if (rc == SQLITE_OK && dir)
-		rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-	if (rc != SQLITE_OK)
-		return db_error(db, rc, e);
-	int r = dir ? wal_grow(dir, e) : 0;
-	return r || !dir ? r : dir_sync(dir, e);
+		rc = schema_write(db);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
+	int r = rc == SQLITE_OK ? 0 : db_error(db, rc, e);
+	rc = sqlite3_close(db);
+	return r || rc == SQLITE_OK ? r : db_error(NULL, rc, e);
+}
+
+static int make_file(const char *dir, const char *path, struct err *e)
+{
+	static const char *const leftovers[] = {"-wal", "-shm", "-journal", ""};
+	char tmp[PATH_MAX + 8], old[PATH_MAX + 16];
+	snprintf(tmp, sizeof tmp, "%s.new", path);
+	for (size_t i = 0; i < ARRAY_SIZE(leftovers); i++) {
+		snprintf(old, sizeof old, "%s%s", tmp, leftovers[i]);
+		if (sys->unlink(old) && errno != ENOENT)
+			return err_set(e, -errno, "cannot remove %s: %s", old, strerror(errno));
+	}
+	int r = make_fill(tmp, e);
+	if (r)
+		return r;
+	_cleanup_close_ int fd = sys->open(tmp, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+	if (fd < 0 || sys->fdatasync(fd) || sys->rename(tmp, path))
+		return err_set(e, -errno, "cannot write %s: %s", path, strerror(errno));
+	return dir_sync(dir, e);
 }
 
 /* Blocks for the file itself come in chunks, and the log is kept at its size. */
@@ -246,16 +278,13 @@ static int settle(sqlite3 *db, const char *dir, struct err *e)
 	int keep = 1, chunk = DB_CHUNK;
 	sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
 	sqlite3_file_control(db, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
-
 	int r = identify(db, e);
-	if (r < 0)
-		return r;
-	if (r == 0) {
-		int rc = sqlite3_exec(db, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL", NULL,
-		                      NULL, NULL);
-		return rc == SQLITE_OK ? create(db, dir, e) : db_error(db, rc, e);
-	}
-	return 0;
+	if (r == 0)
+		return err_set(e, -EBADMSG, "%s holds no journal", sqlite3_db_filename(db, "main"));
+	/* Room for later is not what this order hangs on. */
+	if (r > 0)
+		wal_grow(dir, NULL);
+	return r < 0 ? r : 0;
 }
 
 static int open_file(const char *dir, enum db_how how, sqlite3 **ret, struct err *e)
@@ -264,11 +293,13 @@ static int open_file(const char *dir, enum db_how how, sqlite3 **ret, struct err
 	struct stat st;
 	if ((size_t)snprintf(path, sizeof path, "%s/" DB_FILE, dir) >= sizeof path - 8)
 		return err_set(e, -ENAMETOOLONG, "%.60s…: the path is too long", dir);
-	if (how != DB_WRITE && stat(path, &st))
+	bool missing = stat(path, &st) != 0;
+	if (missing && (how != DB_WRITE || errno != ENOENT))
 		return err_set(e, -errno, "no journal at %s: %s", path, strerror(errno));
-	int flags = how == DB_WRITE  ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
-	            : how == DB_READ ? SQLITE_OPEN_READWRITE
-	                             : SQLITE_OPEN_READONLY;
+	int r = missing && how == DB_WRITE ? make_file(dir, path, e) : 0;
+	if (r)
+		return r;
+	int flags = how == DB_LOOK ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
 	int rc = sqlite3_open_v2(path, ret, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
 	                         how == DB_LOOK ? VFS_NAME_LOOK : VFS_NAME);
 	return rc == SQLITE_OK ? 0 : db_error(*ret, rc, e);
@@ -288,8 +319,10 @@ static int make_or_check(sqlite3 *db, const char *dir, enum db_how how, struct e
 {
 	if (how == DB_WRITE)
 		return settle(db, dir, e);
-	if (how == DB_MEMORY)
-		return create(db, NULL, e);
+	if (how == DB_MEMORY) {
+		int rc = schema_write(db);
+		return rc == SQLITE_OK ? 0 : db_error(db, rc, e);
+	}
 	/* Without locks there is no shared index of the log: this process makes its own. */
 	int r = how == DB_LOOK ? db_run(db, e, "PRAGMA locking_mode=EXCLUSIVE", "") : 0;
 	if (!r)

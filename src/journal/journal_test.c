@@ -386,13 +386,23 @@ static void readers_do_not_block(void **state)
 	journal_close(w);
 }
 
+/* For a child: one order, then the end. */
+static void write_one(void)
+{
+	struct journal *j;
+	if (journal_open(dir, JOURNAL_WRITE, &j, NULL))
+		_exit(1);
+	unsigned id = put(j);
+	journal_close(j);
+	_exit(id ? 0 : 2);
+}
+
 static void writers_wait(void **state)
 {
 	pid_t pid = fork();
 	if (!pid) {
-		struct journal *k;
 		usleep(200000);
-		_exit(journal_open(dir, JOURNAL_WRITE, &k, NULL) || put(k) != 2);
+		write_one();
 	}
 	struct journal *j = opened(JOURNAL_WRITE);
 	put(j);
@@ -701,7 +711,7 @@ static void read_only_places(void **state)
 	struct journal *j = opened(JOURNAL_WRITE);
 	put(j);
 	journal_close(j);
-	assert_int_equal(mount("none", dir, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	assert_int_equal(mount("none", dir, NULL, MS_REMOUNT | MS_RDONLY, ""), 0);
 	assert_true(journal_open(dir, JOURNAL_WRITE, &j, &e) < 0);
 	j = opened(JOURNAL_READ);
 	struct order o;
@@ -742,8 +752,7 @@ static void killed_while_writing(void **state)
 			bad.pwrite = dying_pwrite;
 			die_at = at;
 			sys = &bad;
-			struct journal *k;
-			_exit(journal_open(dir, JOURNAL_WRITE, &k, NULL) || !put(k));
+			write_one();
 		}
 		int status;
 		waitpid(pid, &status, 0);
@@ -770,8 +779,7 @@ static void killed_while_made(void **state)
 			bad.pwrite = dying_pwrite;
 			die_at = at;
 			sys = &bad;
-			struct journal *k;
-			_exit(journal_open(dir, JOURNAL_WRITE, &k, NULL) || !put(k));
+			write_one();
 		}
 		int status;
 		waitpid(pid, &status, 0);
