@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "observe/role.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "base/sys.h"
+#include "base/table.h"
+#include "observe/file.h"
+#include "observe/flowtab.h"
+#include "observe/record.h"
+#include "observe/ring.h"
+#include "priv/msg.h"
+
+#define BATCH        (MSG_BODY_MAX / sizeof(struct flow_record))
+#define PUMP_FRAMES  65536u
+#define END_WAIT_MS  20000
+#define FLOWS_MAX    (UINT64_C(1) << 22)
+#define EXPIRE_TICKS 16
+
+const int observe_syscalls[] = {RING_SYSCALLS, -1};
+
+/* The child. Records are gathered to batches of one type. */
+struct child {
+	int channel;
+	struct observe_start start;
+	const struct source_ops *source;
+	void *ctx[OBSERVE_SOURCES_MAX];
+	struct pollfd poll[OBSERVE_SOURCES_MAX + 1]; /* the last is the channel */
+	size_t n;
+	struct flowtab *flows;
+	uint64_t sent_nsec; /* changes up to here have been sent */
+	uint64_t newest;    /* last packet's time */
+	enum observe_msg type;
+	size_t n_records;
+	struct flow_record records[BATCH];
+	int error;
+};
+
+static void child_send(struct child *c)
+{
+	if (c->n_records && !c->error)
+		c->error =
+		    msg_send(c->channel, c->type, c->records, c->n_records * sizeof(c->records[0]));
+	c->n_records = 0;
+}
+
+static void child_record(struct child *c, enum observe_msg type, const struct flow *f)
+{
+	if (c->type != type || c->n_records == BATCH)
+		child_send(c);
+	c->type = type;
+	record_of_flow(f, &c->records[c->n_records++]);
+}
+
+static void child_final(void *arg, const struct flow *f)
+{
+	child_record(arg, OBSERVE_FINAL, f);
+}
+
+static bool child_changed(void *arg, const struct flow *f)
+{
+	struct child *c = arg;
+
+	/* The clock of packets is not strictly ordered over devices: a margin, since a record that
+	 * comes twice does no harm. */
+	if (f->end_nsec + UINT64_C(50000000) >= c->sent_nsec)
+		child_record(c, OBSERVE_CHANGED, f);
+	if (f->end_nsec > c->newest)
+		c->newest = f->end_nsec;
+	return !c->error;
+}
+
+static void child_stats(struct child *c, enum observe_msg type)
+{
+	struct source_stats sum = {0};
+	struct stats_record r;
+
+	for (size_t i = 0; i < c->n; i++) {
+		struct source_stats s = {0};
+		c->source->stats(c->ctx[i], &s);
+		sum.packets += s.packets;
+		sum.bytes += s.bytes;
+		sum.dropped += s.dropped;
+		sum.truncated += s.truncated;
+		sum.undecoded += s.undecoded;
+		sum.malformed += s.malformed;
+		if (s.first_nsec && (!sum.first_nsec || s.first_nsec < sum.first_nsec))
+			sum.first_nsec = s.first_nsec;
+		if (s.last_nsec > sum.last_nsec)
+			sum.last_nsec = s.last_nsec;
+	}
+	flowtab_stats(c->flows, &sum);
+	snprintf(sum.tier, sizeof(sum.tier), "%s", c->source->name);
+	record_of_stats(&sum, &r);
+	child_send(c);
+	if (!c->error)
+		c->error = msg_send(c->channel, type, &r, sizeof(r));
+}
+
+static int child_failed(struct child *c, const struct err *e)
+{
+	msg_send(c->channel, OBSERVE_FAILED, e->text, strlen(e->text));
+	return 1;
+}
+
+/* Anything on the channel, its end too, means stop. */
+static bool child_stopped(struct child *c, int timeout_ms)
+{
+	struct pollfd p = {.fd = c->channel, .events = POLLIN};
+	return sys->poll(&p, 1, timeout_ms) > 0;
+}
+
+static int run_file(struct child *c, struct err *e)
+{
+	const struct packet_sink sink = {flowtab_frame, c->flows};
+	int r;
+
+	while ((r = c->source->pump(c->ctx[0], &sink, PUMP_FRAMES, 200, e)) > 0)
+		if (c->error || child_stopped(c, 0))
+			return 0;
+	return r;
+}
+
+static uint64_t tick_due(const struct child *c)
+{
+	return boot_now() + c->start.tick_ms * USEC_PER_MSEC;
+}
+
+static int run_live(struct child *c, struct err *e)
+{
+	const struct packet_sink sink = {flowtab_frame, c->flows};
+	uint64_t due = tick_due(c);
+
+	for (unsigned ticks = 1; !c->error && !c->poll[c->n].revents;) {
+		usec_t now = boot_now();
+		int wait = now < due ? (int)((due - now) / USEC_PER_MSEC) + 1 : 0;
+		if (sys->poll(c->poll, c->n + 1, wait) < 0 && errno != EINTR)
+			return err_set(e, -errno, "cannot wait for packets: %s", strerror(errno));
+		for (size_t i = 0; i < c->n; i++)
+			if (c->source->pump(c->ctx[i], &sink, PUMP_FRAMES, 0, e) < 0)
+				return e->code;
+		if (boot_now() < due)
+			continue;
+		flowtab_each(c->flows, child_changed, c);
+		child_stats(c, OBSERVE_TICK);
+		c->sent_nsec = c->newest;
+		if (ticks++ % EXPIRE_TICKS == 0 && wall_now() > c->start.idle_ms * USEC_PER_MSEC)
+			flowtab_expire(c->flows,
+			               (wall_now() - c->start.idle_ms * USEC_PER_MSEC) * 1000);
+		due = tick_due(c);
+	}
+	/* What is in the rings still counts. */
+	for (size_t i = 0; i < c->n; i++)
+		c->source->pump(c->ctx[i], &sink, PUMP_FRAMES, 2 * 40, NULL);
+	return 0;
+}
+
+static int child_setup(struct child *c, const int *fds, size_t n_fds, struct err *e)
+{
+	struct msg_reader *reader;
+	struct msg m;
+	int r = msg_reader_new(c->channel, &reader);
+
+	if (r < 0 || !n_fds)
+		return err_set(e, r ? r : -EINVAL, "nothing to observe was handed over");
+	r = msg_next(reader, END_WAIT_MS, &m);
+	if (r == 1 && m.type == OBSERVE_START && m.len == sizeof(c->start))
+		memcpy(&c->start, m.body, sizeof(c->start));
+	else
+		r = 0;
+	msg_reader_free(reader);
+	if (r != 1 || !c->start.tick_ms || !c->start.max_flows || c->start.max_flows > FLOWS_MAX)
+		return err_set(e, -EBADMSG, "the job of the observing child makes no sense");
+	c->source = c->start.live ? &ring_source : &file_source;
+	if ((r = flowtab_new(c->start.max_flows, child_final, c, &c->flows, e)) < 0)
+		return r;
+	for (; c->n < (c->start.live ? n_fds : 1); c->n++) {
+		if ((r = c->source->attach(fds[c->n], &c->ctx[c->n], e)) < 0)
+			return r;
+		c->poll[c->n] = (struct pollfd){.fd = fds[c->n], .events = POLLIN};
+	}
+	c->poll[c->n] = (struct pollfd){.fd = c->channel, .events = POLLIN};
+	return 0;
+}
+
+int observe_role(int channel, const int *fds, size_t n_fds)
+{
+	static struct child c;
+	struct err e = {0};
+	int r;
+
+	c.channel = channel;
+	if (child_setup(&c, fds, n_fds, &e) < 0)
+		return child_failed(&c, &e);
+	msg_send(channel, OBSERVE_LIMITS, role_limits(), strlen(role_limits()));
+	r = c.start.live ? run_live(&c, &e) : run_file(&c, &e);
+	/* What was read before the failure is worth telling. */
+	flowtab_flush(c.flows);
+	child_stats(&c, OBSERVE_END);
+	if (r < 0)
+		return child_failed(&c, &e);
+	return c.error ? 2 : 0;
+}
+
+/* The parent. */
+struct parent {
+	const struct observe_job *job;
+	struct role_child child;
+	struct msg_reader *reader;
+	struct source_stats stats;
+	char *limits;
+	usec_t until;
+	bool stopping, ended;
+	struct err failed;
+};
+
+static int on_flows(struct parent *p, const struct msg *m, bool final)
+{
+	if (m->len % sizeof(struct flow_record))
+		return -EBADMSG;
+	for (size_t at = 0; at < m->len; at += sizeof(struct flow_record)) {
+		struct flow f;
+		if (record_to_flow(m->body + at, &f) < 0)
+			return -EBADMSG;
+		p->job->flow(p->job->arg, &f, final);
+	}
+	return 0;
+}
+
+static void text_of(const struct msg *m, char *dst, size_t n)
+{
+	size_t len = m->len < n - 1 ? m->len : n - 1;
+
+	for (size_t i = 0; i < len; i++)
+		dst[i] = (char)(m->body[i] >= 0x20 && m->body[i] < 0x7f ? m->body[i] : '?');
+	dst[len] = 0;
+}
+
+static int on_message(struct parent *p, const struct msg *m)
+{
+	int r = 0;
+
+	switch (m->type) {
+	case OBSERVE_CHANGED:
+	case OBSERVE_FINAL:
+		return on_flows(p, m, m->type == OBSERVE_FINAL);
+	case OBSERVE_TICK:
+	case OBSERVE_END:
+		r = record_to_stats(m->body, m->len, &p->stats);
+		p->ended = m->type == OBSERVE_END;
+		if (!r && !p->ended && p->job->tick)
+			p->job->tick(p->job->arg, &p->stats);
+		return r;
+	case OBSERVE_LIMITS:
+		text_of(m, p->limits, 128);
+		return 0;
+	case OBSERVE_FAILED:
+		p->failed.code = -EIO;
+		text_of(m, p->failed.text, sizeof(p->failed.text));
+		return 0;
+	default:
+		return -EBADMSG;
+	}
+}
+
+static bool over(const struct parent *p)
+{
+	return (p->job->stop && *p->job->stop) || (p->until && boot_now() >= p->until);
+}
+
+static int listen_to(struct parent *p)
+{
+	usec_t give_up = 0;
+	struct msg m;
+	int r;
+
+	for (;;) {
+		if (!p->stopping && over(p)) {
+			p->stopping = true;
+			give_up = boot_now() + END_WAIT_MS * USEC_PER_MSEC;
+			msg_send(p->child.channel, OBSERVE_STOP, NULL, 0);
+		}
+		if (give_up && boot_now() > give_up)
+			return -ETIMEDOUT;
+		r = msg_next(p->reader, 50, &m);
+		if (r == -EAGAIN || r == -EINTR)
+			continue;
+		if (r <= 0)
+			return r;
+		if ((r = on_message(p, &m)) < 0)
+			return r;
+	}
+}
+
+static int open_sources(const struct observe_job *job, int *fds, struct err *e)
+{
+	const struct source_ops *s = job->live ? &ring_source : &file_source;
+	int r;
+
+	if (job->n > OBSERVE_SOURCES_MAX)
+		return err_set(e, -E2BIG,
+		               "%zu interfaces, but at most %d at once: name those that matter",
+		               job->n, OBSERVE_SOURCES_MAX);
+	for (size_t i = 0; i < job->n; i++) {
+		if ((r = s->open(job->where[i], &fds[i], e)) < 0) {
+			while (i--)
+				sys->close(fds[i]);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int start(struct parent *p, const int *fds, struct err *e)
+{
+	const struct observe_job *job = p->job;
+	const struct observe_start s = {job->live, job->tick_ms ? job->tick_ms : 1000,
+	                                job->max_flows, 120000};
+	int r = role_spawn("observe", fds, job->n, &p->child, e);
+
+	if (r < 0)
+		return r;
+	if ((r = msg_reader_new(p->child.channel, &p->reader)) < 0 ||
+	    (r = msg_send(p->child.channel, OBSERVE_START, &s, sizeof(s))) < 0)
+		return err_set(e, r, "cannot talk to the observing child: %s", strerror(-r));
+	return 0;
+}
+
+/* The child's own sentence first, then how it died, then what we made of its messages. */
+static int conclude(struct parent *p, int r, struct err *e)
+{
+	struct err died = {0};
+	int w = role_wait(&p->child, r < 0 ? 0 : 5000, &died);
+
+	if (p->failed.code) {
+		if (e)
+			*e = p->failed;
+		return p->failed.code;
+	}
+	if (r < 0)
+		return err_set(e, r, "the observing child %s",
+		               r == -ETIMEDOUT ? "did not end when told to and was killed"
+		                               : "sent what makes no sense and was ended");
+	if (w < 0)
+		return err_set(e, w, "%s", died.text);
+	return p->ended ? 0 : err_set(e, -EBADMSG, "the observing child ended before its time");
+}
+
+int observe_run(const struct observe_job *job, struct source_stats *ret, char limits[static 128],
+                struct err *e)
+{
+	struct parent p = {.job = job, .limits = limits};
+	int fds[OBSERVE_SOURCES_MAX], r;
+
+	limits[0] = 0;
+	if ((r = open_sources(job, fds, e)) < 0)
+		return r;
+	r = start(&p, fds, e);
+	for (size_t i = 0; i < job->n; i++)
+		sys->close(fds[i]);
+	if (!r) {
+		p.until = job->run ? boot_now() + job->run : 0;
+		r = conclude(&p, listen_to(&p), e);
+	} else {
+		role_wait(&p.child, 1000, NULL);
+	}
+	msg_reader_free(p.reader);
+	*ret = p.stats;
+	return r;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Who sends how much to whom: flows summed by the pair (our side, the other side), and the finding
+ * that grows out of it: a high-volume upload to an outside address. The same for files and live.
+ *
+ * "Out" is from our side. Our side is this host or an inside address; where neither end or both
+ * are, it is who opened the flow. Pure but for the clock's absence: all times are the flows' own.
+ */
+#ifndef STANCH_OBSERVE_UPLOAD_H
+#define STANCH_OBSERVE_UPLOAD_H
+
+#include "base/err.h"
+#include "model/finding.h"
+#include "model/flow.h"
+
+/* Below this much sent nothing is said, whatever else is true: ratios of small talk mean nothing.
+ */
+#define UPLOAD_MIN_BYTES UINT64_C(1000000)
+/* Each part of the score runs from 0 at its first number to 1 at its second, on a log scale. */
+#define UPLOAD_VOLUME_LOW  1e6 /* bytes out */
+#define UPLOAD_VOLUME_HIGH 1e8
+#define UPLOAD_RATIO_LOW   2.0 /* bytes out for one in; acks alone make about 20 of a pure upload */
+#define UPLOAD_RATIO_HIGH  20.0
+#define UPLOAD_RATE_LOW    1e4 /* bytes out a second between first and last packet */
+#define UPLOAD_RATE_HIGH   1e6
+#define UPLOAD_SHARE_LOW   0.05 /* of all bytes that went out */
+#define UPLOAD_SHARE_HIGH  0.5
+/* What each part weighs. Ratio, rate and share count in full only from 10 MB on (half of the
+ * volume's way) and not at all at 1 MB, so that none of them ever makes a finding by itself. More
+ * in than out is a download with its acks: no finding. */
+#define UPLOAD_W_VOLUME 0.40
+#define UPLOAD_W_RATIO  0.30
+#define UPLOAD_W_RATE   0.15
+#define UPLOAD_W_SHARE  0.15
+#define UPLOAD_SAY      0.30 /* shown from here */
+#define UPLOAD_STORE    0.40 /* kept in the journal from here */
+
+struct pair {
+	struct addr ours, other;
+	uint64_t bytes_out, bytes_in, pkts_out, pkts_in;
+	uint64_t flows;
+	uint64_t first_nsec, last_nsec;
+	/* Of the flow with the most bytes: */
+	uint64_t main_bytes;
+	uint16_t main_port; /* the port that was spoken to */
+	uint8_t main_proto;
+	bool we_opened;
+	struct owner owner;
+	unsigned finding_id; /* for the caller: stored as this; 0 */
+};
+
+struct pairs;
+
+/* is_self (may be NULL: none is) says whether an address is this host's. At most max pairs; flows
+ * of further ones are summed in pairs_rest. */
+int pairs_new(size_t max, bool (*is_self)(void *arg, const struct addr *a), void *arg,
+              struct pairs **ret);
+void pairs_free(struct pairs *p);  /* takes NULL */
+void pairs_clear(struct pairs *p); /* keeps the memory */
+/* owner may be NULL: not known. */
+void pairs_add(struct pairs *p, const struct flow *f, const struct owner *owner);
+size_t pairs_count(const struct pairs *p);
+const struct pair *pairs_rest(const struct pairs *p); /* flows 0: there is none */
+/* Sums over all pairs. */
+uint64_t pairs_bytes_out(const struct pairs *p);
+
+enum pairs_by { PAIRS_BYTES_OUT, PAIRS_BYTES_IN, PAIRS_PACKETS, _PAIRS_BY_MAX };
+/* The n greatest by one measure, greatest first, those of measure 0 left out; returns how many. */
+size_t pairs_top(const struct pairs *p, enum pairs_by by, size_t n, const struct pair **ret);
+
+/* Scores one pair; true: a finding (score ≥ UPLOAD_SAY) is in *ret. */
+bool upload_score(const struct pairs *p, const struct pair *pair, struct finding *ret);
+
+#endif
