@@ -117,8 +117,10 @@ struct nft_set *nft_add_set(struct nft_table *t, const char *name, enum nft_key 
 struct nft_rule *nft_add_rule(struct nft_chain *c)
 {
 	struct nft_rule *v = grow(c->rules, c->n_rules, sizeof *v);
-	if (!v)
+	if (!v) {
+		c->error = -ENOMEM;
 		return NULL;
+	}
 	c->rules = v;
 	return &v[c->n_rules++];
 }
@@ -303,7 +305,7 @@ static void put_set(struct nft_batch *b, const struct nft_table *t, const struct
 
 void nft_put_chain(struct nft_batch *b, const struct nft_table *t, const struct nft_chain *c)
 {
-	struct nftnl_chain *chain = nftnl_chain_alloc();
+	struct nftnl_chain *chain = c->error ? NULL : nftnl_chain_alloc();
 	if (!chain)
 		return fail(b, -ENOMEM);
 	nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, t->name);

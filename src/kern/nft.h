@@ -10,9 +10,10 @@
 #ifndef STANCH_KERN_NFT_H
 #define STANCH_KERN_NFT_H
 
+#include <net/if.h>
+#include <netinet/in.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,6 +61,7 @@ struct nft_chain {
 	char dev[IFNAMSIZ];     /* netdev; "" else. Read back: "*" when it hangs on several */
 	struct nft_rule *rules; /* owned */
 	size_t n_rules;
+	int error; /* -ENOMEM: a rule is missing here; nft_put_table refuses the chain */
 };
 
 struct nft_elem {

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The driver's table, its plans and its probe. The work is in the kinds of steps (parts.h).
+ */
+#include "enforce/host/host.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "enforce/host/parts.h"
+#include "kern/conntrack.h"
+#include "kern/diag.h"
+
+static const struct step_kind *const kinds[] = {&kind_cut, &kind_raw, &kind_sessions, &kind_block};
+
+static const struct step_kind *kind_of(const struct step *s, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strcmp(kinds[i]->kind, s->kind))
+			return kinds[i];
+	err_set(e, -EBADMSG, "\"%s\" is no kind of step of the driver host", s->kind);
+	return NULL;
+}
+
+static int host_open(const char *point, void **ret_ctx, struct err *e)
+{
+	struct host *h = calloc(1, sizeof *h);
+	if (!h)
+		return err_set(e, -ENOMEM, "out of memory");
+	snprintf(h->point, sizeof h->point, "%s", point);
+	int r = nl_open(&h->nl, NETLINK_NETFILTER, e);
+	if (r < 0)
+		free(h);
+	else
+		*ret_ctx = h;
+	return r;
+}
+
+static void host_close(void *ctx)
+{
+	struct host *h = ctx;
+	if (h)
+		nl_close(&h->nl);
+	free(h);
+}
+
+/* ---- what this kernel takes ---- */
+
+/* Has the kernel check, and take nothing of, the tables of an empty cut. */
+static int try_layers(struct host *h, const struct layers *l, const struct link *v, size_t n,
+                      struct err *e)
+{
+	const struct order nothing = {.verb = VERB_ISOLATE};
+	const struct hold_time t = {.armed = USEC_PER_SEC};
+	struct images m;
+	struct nft_batch b;
+	int r = cut_images(&nothing, "probe", l, v, n, &t, &m, e);
+	if (r < 0)
+		return r;
+	nft_batch_begin(&b);
+	for (size_t i = 0; i < m.n; i++) {
+		strcpy(m.v[i].name, "stanch_probe");
+		nft_put_table(&b, &m.v[i]);
+	}
+	r = nft_try(&h->nl, &b, e);
+	nft_batch_free(&b);
+	images_free(&m);
+	return r;
+}
+
+static int keep_devices(struct layers *l, const struct link *v, size_t n, struct err *e)
+{
+	l->n_devices = n < LAYERS_DEVICES_MAX ? n : LAYERS_DEVICES_MAX;
+	l->devices = calloc(l->n_devices + 1, sizeof *l->devices);
+	if (!l->devices)
+		return err_set(e, -ENOMEM, "out of memory for %zu devices", n);
+	for (size_t i = 0; i < l->n_devices; i++)
+		memcpy(l->devices[i], v[i].name, IFNAMSIZ);
+	return 0;
+}
+
+int layers_probe(struct host *h, struct layers *ret, struct err *e)
+{
+	_cleanup_free_ struct link *v = NULL;
+	size_t n;
+	bool bridge;
+	struct layers l = {0};
+	int r = host_devices(&v, &n, &bridge, e);
+	if (r == 0)
+		r = try_layers(h, &l, v, n, e);
+	if (r == -EPERM)
+		err_set(e, r,
+		        "changing nftables needs the capability CAP_NET_ADMIN; run it as root");
+	if (r < 0)
+		return r;
+	struct layers with = {.egress = true, .ingress = true};
+	if (try_layers(h, &with, v, n, NULL) == 0) {
+		l.egress = l.ingress = true;
+	} else {
+		with.egress = false;
+		l.ingress = try_layers(h, &with, v, n, NULL) == 0;
+	}
+	with = (struct layers){.bridge = true};
+	l.bridge = bridge && try_layers(h, &with, v, n, NULL) == 0;
+	r = keep_devices(&l, v, n, e);
+	if (r == 0)
+		*ret = l;
+	return r;
+}
+
+static void __attribute__((format(printf, 4, 5)))
+capability(struct capabilities *c, const char *name, bool available, const char *why, ...)
+{
+	struct capability *v = &c->v[c->n++];
+	va_list ap;
+	v->name = name;
+	v->available = available;
+	v->why_not[0] = 0;
+	if (available)
+		return;
+	va_start(ap, why);
+	vsnprintf(v->why_not, sizeof v->why_not, why, ap);
+	va_end(ap);
+}
+
+static bool take_none(void *arg, const struct ct_flow *f)
+{
+	return false;
+}
+
+static int host_probe(void *ctx, struct capabilities *ret, struct err *e)
+{
+	struct host *h = ctx;
+	struct layers l = {0}, bridge = {.bridge = true};
+	struct capabilities c = {0};
+	struct err why = {0};
+	bool nft = layers_probe(h, &l, &why) == 0;
+	capability(&c, "nf_tables inet", nft, "%.140s", why.text);
+	capability(
+	    &c, "netdev egress", l.egress,
+	    "not taken by this kernel (5.16 or newer needed): packet sockets send past a cut");
+	capability(&c, "netdev ingress", l.ingress, "not taken by this kernel");
+	why.code = 0;
+	bool br = try_layers(h, &bridge, NULL, 0, &why) == 0;
+	capability(&c, "nf_tables bridge", br, "bridged frames are cut at the devices only: %.90s",
+	           why.text);
+	why.code = 0;
+	bool raw = raw_probe(&why) == 0;
+	capability(&c, "tc egress", raw, "BPF redirects pass a cut: %.120s", why.text);
+	why.code = 0;
+	bool ct = ct_list(NULL, take_none, NULL, &why) == 0;
+	capability(&c, "conntrack", ct, "tracked connections are neither seen nor forgotten: %.90s",
+	           why.text);
+	layers_free(&l);
+	*ret = c;
+	return 0;
+}
+
+/* ---- plans ---- */
+
+/* Adds a step with its payloads; texts are taken over, NULL ones are an error. */
+static int add_step(struct plan *p, struct host *h, const struct step_kind *k, bool required,
+                    char *forward, char *inverse, char *effect, char *undo, const char *no_inverse,
+                    struct err *e)
+{
+	struct step *s = forward && effect ? plan_add_step(p, h->point, k->kind) : NULL;
+	char *reason = no_inverse ? strdup(no_inverse) : NULL;
+	if (!s || (!inverse && !reason)) {
+		free(reason);
+		free(forward);
+		free(inverse);
+		free(effect);
+		free(undo);
+		return err_set(e, -ENOMEM, "out of memory for the plan");
+	}
+	s->required = required;
+	s->forward = forward;
+	s->inverse = inverse;
+	s->effect = effect;
+	s->undo_effect = undo;
+	s->no_inverse = reason;
+	return 0;
+}
+
+static void list_devices(const struct layers *l, struct buf *out)
+{
+	const size_t shown = 12;
+	for (size_t i = 0; i < l->n_devices && i < shown; i++)
+		buf_addf(out, "%s%s", i ? ", " : "", l->devices[i]);
+	if (l->n_devices > shown)
+		buf_addf(out, " and %zu more", l->n_devices - shown);
+	if (!l->n_devices)
+		buf_addf(out, "none");
+}
+
+static const char *tables_text(const struct layers *l)
+{
+	if (l->bridge)
+		return l->egress || l->ingress ? "inet, netdev and bridge" : "inet and bridge";
+	return l->egress || l->ingress ? "inet and netdev" : "inet";
+}
+
+static char *cut_effect(const struct order *o, const struct layers *l)
+{
+	struct buf out = BUF_INIT(1u << 20);
+	buf_addf(&out,
+	         "one nftables transaction adds tables " CUT_TABLE " (%s): drops every packet "
+	         "in, out and through, IPv4 and IPv6, on every device but lo (now: ",
+	         tables_text(l));
+	list_devices(l, &out);
+	buf_addf(&out, "), except:");
+	for (size_t i = 0; i < o->n_permits; i++) {
+		buf_addf(&out, "%s ", i ? ";" : "");
+		permit_describe(&o->permits[i], &out);
+	}
+	if (!o->n_permits)
+		buf_addf(&out, " nothing");
+	char *text = buf_steal(&out);
+	buf_free(&out);
+	return text;
+}
+
+static int add_with_inverse(struct plan *p, struct host *h, const struct step_kind *k,
+                            bool required, const struct layers *l, char *effect, const char *undo,
+                            struct err *e)
+{
+	char *forward = NULL, *inverse = NULL;
+	int r = layers_to_json(l, &forward, e);
+	if (r == 0)
+		r = inverse_to_json(k->kind, &inverse, e);
+	if (r < 0) {
+		free(forward);
+		free(effect);
+		return r;
+	}
+	return add_step(p, h, k, required, forward, inverse, effect, strdup(undo), NULL, e);
+}
+
+static int add_sessions(struct plan *p, struct host *h, const char *effect, struct err *e)
+{
+	char *forward = NULL;
+	int r = sessions_to_json(&forward, e);
+	return r < 0
+	           ? r
+	           : add_step(p, h, &kind_sessions, false, forward, NULL, strdup(effect), NULL,
+	                      "a connection that was closed cannot be opened again from here; the "
+	                      "programs have to do that",
+	                      e);
+}
+
+static bool resolves_names(const struct order *o)
+{
+	for (size_t i = 0; i < o->n_permits; i++)
+		if (o->permits[i].kind == PERMIT_FLOW && !o->permits[i].breakglass &&
+		    (o->permits[i].peer_port == 53 ||
+		     (!o->permits[i].peer_port && !o->permits[i].local_port)))
+			return true;
+	return false;
+}
+
+static int cut_notes(struct plan *p, const struct order *o, const struct layers *l)
+{
+	int r = plan_note(p, "containers and virtual machines on this host are cut, too: what is "
+	                     "forwarded fits no entry of the allow-list");
+	if (r == 0 && !resolves_names(o))
+		r = plan_note(p, "names will not resolve; to keep one resolver: --keep-out "
+		                 "RESOLVER:53");
+	if (r == 0 && !l->egress)
+		r = plan_note(p, "this kernel has no netdev egress hook (5.16 or newer): packet "
+		                 "sockets can send past the nftables cut");
+	return r < 0 ? r : 0;
+}
+
+static int cut_dims(struct plan *p, const struct layers *l, bool raw, const char *raw_why)
+{
+	int r = plan_set_dim(p, DIM_V4, DIM_CONTAINED, NULL);
+	if (r == 0)
+		r = plan_set_dim(p, DIM_V6, DIM_CONTAINED, NULL);
+	if (r == 0)
+		r = l->egress ? plan_set_dim(p, DIM_FORWARDED, DIM_CONTAINED, NULL)
+		              : plan_set_dim(p, DIM_FORWARDED, DIM_PARTIAL,
+		                             "no netdev egress hook: macvlan traffic is not seen");
+	if (r == 0)
+		r = raw && l->egress ? plan_set_dim(p, DIM_RAW, DIM_CONTAINED, NULL)
+		                     : plan_set_dim(p, DIM_RAW, DIM_PARTIAL, raw_why);
+	return r < 0 ? r : plan_set_dim(p, DIM_SESSIONS, DIM_CONTAINED, NULL);
+}
+
+static int refuse_second(const struct holds *others, struct err *e)
+{
+	for (size_t i = 0; others && i < others->n; i++)
+		if (others->v[i].step && !strcmp(others->v[i].step->kind, kind_cut.kind))
+			return err_set(e, -EALREADY,
+			               "order o%u isolates this host already; undo it first, or "
+			               "confirm it",
+			               others->v[i].order ? others->v[i].order->id : 0);
+	return 0;
+}
+
+static int plan_raw(struct host *h, const struct layers *l, struct plan *p, struct err *e)
+{
+	struct err why = {0};
+	if (raw_probe(&why) < 0) {
+		int r = plan_note(p, "frames that a BPF redirect puts on a device pass the cut: %s",
+		                  why.text);
+		return r < 0 ? r : cut_dims(p, l, false, why.text);
+	}
+	int r = add_with_inverse(
+	    p, h, &kind_raw, false, l,
+	    strdup("a tc egress program on every device but lo drops what the allow-list does not "
+	           "name, for frames that reach the device behind nftables"),
+	    "detaches our tc programs, and the clsact qdiscs that were made for them and that "
+	    "nobody "
+	    "else uses",
+	    e);
+	return r < 0 ? r : cut_dims(p, l, true, "no netdev egress hook on this kernel");
+}
+
+static int plan_isolate(struct host *h, const struct order *o, const struct holds *others,
+                        struct plan *p, struct err *e)
+{
+	struct layers l = {0};
+	int r = refuse_second(others, e);
+	if (r == 0)
+		r = snapshot_guards(p, e);
+	if (r == 0)
+		r = layers_probe(h, &l, e);
+	if (r < 0)
+		return r;
+	r = add_with_inverse(p, h, &kind_cut, true, &l, cut_effect(o, &l),
+	                     "one nftables transaction deletes the tables " CUT_TABLE
+	                     "; the rest of the ruleset is as it was",
+	                     e);
+	if (r == 0)
+		r = plan_raw(h, &l, p, e);
+	if (r == 0)
+		r = add_sessions(
+		    p, h,
+		    "closes every TCP and connected UDP socket that the allow-list does "
+		    "not name (its program gets an error, its peer a reset), then drops "
+		    "resets, too, and forgets the matching tracked connections",
+		    e);
+	if (r == 0 && (r = cut_notes(p, o, &l)) < 0)
+		err_set(e, r, "out of memory for the plan");
+	layers_free(&l);
+	return r;
+}
+
+static char *block_effect(const struct order *o, const struct layers *l)
+{
+	const size_t shown = 20;
+	struct buf out = BUF_INIT(1u << 16);
+	buf_addf(&out,
+	         "one nftables transaction drops every packet from and to these, by this host, "
+	         "forwarded, and of containers (tables " BLOCK_TABLE ", %s):",
+	         l->egress || l->ingress ? "inet and netdev" : "inet");
+	for (size_t i = 0; i < o->n_targets && i < shown; i++) {
+		char text[PREFIX_STR_MAX];
+		buf_addf(&out, "%s %s", i ? "," : "", prefix_str(&o->targets[i].prefix, text));
+	}
+	if (o->n_targets > shown)
+		buf_addf(&out, " and %zu more", o->n_targets - shown);
+	char *text = buf_steal(&out);
+	buf_free(&out);
+	return text;
+}
+
+static int block_targets(const struct order *o, struct err *e)
+{
+	for (size_t i = 0; i < o->n_targets; i++)
+		if (o->targets[i].prefix.addr.family == ADDR_NONE)
+			return err_set(e, -EINVAL, "%s has no address to block",
+			               o->targets[i].name);
+	return o->n_targets ? 0 : err_set(e, -EINVAL, "there is nothing to block");
+}
+
+static int plan_block(struct host *h, const struct order *o, const struct holds *others,
+                      struct plan *p, struct err *e)
+{
+	struct layers l = {0};
+	int r = block_targets(o, e);
+	if (r == 0)
+		r = layers_probe(h, &l, e);
+	if (r < 0)
+		return r;
+	l.bridge = false;
+	r = add_with_inverse(p, h, &kind_block, true, &l, block_effect(o, &l),
+	                     "takes from the block sets what no other order wants; the last order "
+	                     "takes the tables " BLOCK_TABLE " with it",
+	                     e);
+	if (r == 0)
+		r = add_sessions(
+		    p, h,
+		    "closes the TCP and connected UDP sockets whose peer is blocked and "
+		    "forgets their tracked connections",
+		    e);
+	layers_free(&l);
+	static const enum dimension dims[] = {DIM_V4, DIM_V6, DIM_FORWARDED, DIM_SESSIONS};
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(dims); i++)
+		if ((r = plan_set_dim(p, dims[i], DIM_CONTAINED, NULL)) < 0)
+			err_set(e, r, "out of memory for the plan");
+	return r;
+}
+
+static int host_plan(void *ctx, const struct order *o, const struct holds *others, struct plan *ret,
+                     struct err *e)
+{
+	static int (*const plans[_VERB_MAX])(struct host *, const struct order *,
+	                                     const struct holds *, struct plan *, struct err *) = {
+	    [VERB_ISOLATE] = plan_isolate,
+	    [VERB_BLOCK] = plan_block,
+	};
+	struct plan p = {0};
+	if ((unsigned)o->verb >= _VERB_MAX || !plans[o->verb])
+		return err_set(e, -EOPNOTSUPP, "the driver host cannot %s", verb_str(o->verb));
+	int r = plans[o->verb](ctx, o, others, &p, e);
+	if (r < 0)
+		plan_free(&p);
+	else
+		*ret = p;
+	return r;
+}
+
+/* ---- steps ---- */
+
+static int host_prepare(void *ctx, const struct order *o, struct step *s, struct err *e)
+{
+	const struct step_kind *k = kind_of(s, e);
+	return !k ? -EBADMSG : k->prepare ? k->prepare(ctx, o, s, e) : 0;
+}
+
+static int host_apply(void *ctx, const struct order *o, struct step *s, const struct holds *others,
+                      struct err *e)
+{
+	const struct step_kind *k = kind_of(s, e);
+	return k ? k->apply(ctx, o, s, others, e) : -EBADMSG;
+}
+
+static int host_verify(void *ctx, const struct order *o, const struct step *s,
+                       const struct holds *others, struct readback *ret, struct err *e)
+{
+	const struct step_kind *k = kind_of(s, e);
+	return k ? k->verify(ctx, o, s, others, ret, e) : -EBADMSG;
+}
+
+static int host_undo(void *ctx, const struct order *o, struct step *s, const struct holds *others,
+                     struct err *e)
+{
+	const struct step_kind *k = kind_of(s, e);
+	if (k && !k->undo)
+		return err_set(e, -EOPNOTSUPP, "a step %s cannot be taken back", s->kind);
+	return k ? k->undo(ctx, o, s, others, e) : -EBADMSG;
+}
+
+static int host_rearm(void *ctx, const struct order *o, struct step *s, const struct holds *others,
+                      struct err *e)
+{
+	const struct step_kind *k = kind_of(s, e);
+	return !k ? -EBADMSG : k->rearm ? k->rearm(ctx, o, s, others, e) : 0;
+}
+
+static int host_describe(void *ctx, const struct order *o, const struct step *s, struct buf *out,
+                         struct err *e)
+{
+	const struct step_kind *k = kind_of(s, e);
+	return k ? k->describe(o, s, out, e) : -EBADMSG;
+}
+
+const struct driver_ops host_driver = {
+    .name = "host",
+    .open = host_open,
+    .close = host_close,
+    .probe = host_probe,
+    .plan = host_plan,
+    .prepare = host_prepare,
+    .apply = host_apply,
+    .verify = host_verify,
+    .undo = host_undo,
+    .rearm = host_rearm,
+    .describe = host_describe,
+};
