@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The program at tc egress (bpf/cut.bpf.c): load it, find it again by its id, read and move its
+ * timers. Nothing is pinned: the filter that carries the program keeps it, its maps and with them
+ * its timers alive, and leads back to them.
+ *
+ * Which program is ours: by its name and its tag (a digest of its instructions). One of our name
+ * with another tag is another version of stanch's, or a forgery: `kin`.
+ */
+#ifndef STANCH_KERN_CUTPROG_H
+#define STANCH_KERN_CUTPROG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "kern/bpf/cut.h"
+
+#define CUTPROG_NAME "stanch_cut"
+
+enum cutprog_kin { CUTPROG_FOREIGN, CUTPROG_KIN, CUTPROG_OURS };
+
+struct cutprog {
+	int prog, config, permits, counts; /* file descriptors, -1: none; counts may be -1 */
+};
+
+/* Loads a fresh program whose maps hold this. -EPERM, -EOPNOTSUPP: not possible here, with the
+ * reason. The caller closes. */
+int cutprog_load(const struct cut_config *c, const struct cut_permit *p, struct cutprog *ret,
+                 struct err *e);
+/* Whose is the program with this id? -ENOENT: there is none. Loads a program once in the life of
+ * this process, to learn our own tag. */
+int cutprog_whose(uint32_t prog_id, enum cutprog_kin *ret, struct err *e);
+/* Opens the maps of an attached program of ours. -ENOENT: gone; -ESTALE: not ours. */
+int cutprog_open(uint32_t prog_id, struct cutprog *ret, struct err *e);
+void cutprog_close(struct cutprog *c); /* takes a half-opened one */
+
+int cutprog_id(const struct cutprog *c, uint32_t *ret, struct err *e);
+/* permits may be NULL, else it has room for CUT_PERMITS_MAX. -EBADMSG: not our layout. */
+int cutprog_read(const struct cutprog *c, struct cut_config *ret, struct cut_permit *permits,
+                 struct err *e);
+/* Moves the timers; the permits stay. Reads back that they moved. */
+int cutprog_set_timers(const struct cutprog *c, uint64_t armed_until, uint64_t narrow_until,
+                       uint64_t drain_until, struct err *e);
+/* Packets since it was loaded, indexed by enum cut_counter. */
+int cutprog_counts(const struct cutprog *c, uint64_t ret[static CUT_COUNTERS], struct err *e);
+/* Runs the program over one frame without sending it. */
+int cutprog_try(const struct cutprog *c, const void *frame, size_t n, bool *ret_pass,
+                struct err *e);
+
+#endif
