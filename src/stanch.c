@@ -1,5 +1,205 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-int main(void)
+/* Composition root: the points, roles and verbs of this build, and main. */
+#include <string.h>
+
+#include "base/table.h"
+#include "enforce/host/host.h"
+#include "observe/role.h"
+#include "priv/role.h"
+#include "ui/verbs.h"
+
+const struct point point_table[] = {
+    {"self", &host_driver},
+};
+const size_t point_table_n = ARRAY_SIZE(point_table);
+
+const struct verb_row verb_table[] = {
+    {
+        .name = "rates",
+        .synopsis = "[IFACE…] [--every DUR] [--count N]",
+        .summary = "packets and bytes in and out, each interface, each second",
+        .text = "Reads the kernel's own 64-bit counters and prints their change, with averages at "
+                "the end. Without IFACE every interface but lo.",
+        .opts = rates_opts,
+        .examples = "stanch rates\nstanch rates eth0 --every 1s --count 5",
+        .max_args = -1,
+        .run = verb_rates,
+    },
+    {
+        .name = "watch",
+        .synopsis = "[IFACE…] [--file CAPTURE|-] [--log FILE|-] [--run DUR] [--top N] [--tier T] "
+                    "[--write FILE]",
+        .summary = "who sends what to whom, which program, and what looks wrong",
+        .text = "Counts every flow exactly, live or from a capture file, names the owner where it "
+                "is known, and reports findings with their reasons. Packets are parsed in a child "
+                "process without rights. A screen on a terminal, else one flow a line.",
+        .opts = watch_opts,
+        .examples = "stanch watch\nstanch watch eth0 --run 30s --json\n"
+                    "stanch watch --file capture.pcapng --top 20",
+        .max_args = -1,
+        .run = verb_watch,
+    },
+    {
+        .name = "reach",
+        .synopsis = "HOST [--port P]… [--from ADDR]",
+        .summary = "can HOST be reached: ping, TCP ports, SSH banner",
+        .text = "Tells refused, filtered, unreachable and reset apart. Exit 0: all reachable, 1: "
+                "not.",
+        .opts = reach_opts,
+        .examples = "stanch reach web01 --port 22 --port 443",
+        .min_args = 1,
+        .max_args = 1,
+        .run = verb_reach,
+    },
+    {
+        .name = "isolate",
+        .synopsis = "self [--via POINT] [--keep ADDR[:PORT]]… [--console]",
+        .summary = "cut this host off, keep your way in",
+        .text =
+            "Drops everything but the printed allow-list, in one transaction: IPv4 and IPv6, this "
+            "host's, forwarded and container traffic, raw frames, open connections. Your own "
+            "session is found and kept; if none is found, name one by --keep or sit at the "
+            "console.\n\n"
+            "Unless confirmed within the deadline (10 minutes, or --confirm-within) the cut lifts "
+            "itself, in the kernel, though stanch were killed. Confirm it from a second SSH "
+            "session. If the way in does not answer right after the cut, all is taken back.",
+        .opts = isolate_opts,
+        .examples = "stanch isolate self --dry-run\nstanch isolate self\n"
+                    "stanch isolate self --keep 198.51.100.7:22 --confirm-within 5m --yes",
+        .flags = VERB_CHANGES | VERB_CUTS | VERB_ROOT,
+        .min_args = 1,
+        .max_args = 1,
+        .run = verb_isolate,
+    },
+    {
+        .name = "block",
+        .synopsis = "TARGET… [--via POINT] [--for DUR]",
+        .summary = "cut single addresses, prefixes or domains",
+        .text = "Cuts exactly the targets, as source and as destination, for this host, forwarded "
+                "and container traffic, and ends their open connections; all else is left alone. "
+                "A domain is resolved once and all its addresses are pinned and shown. Blocking "
+                "again with a longer --for extends it.\n\n"
+                "Guards refuse what would cut you, loopback or everything; --force GUARD overrules "
+                "one by its name. A gateway or name server is only cut under the dead man's "
+                "switch.",
+        .opts = block_opts,
+        .examples = "stanch block 203.0.113.5 198.51.100.20\nstanch block 203.0.113.0/24 --for 2h\n"
+                    "stanch block evil.example --dry-run",
+        .flags = VERB_CHANGES | VERB_CUTS | VERB_ROOT,
+        .min_args = 1,
+        .max_args = -1,
+        .run = verb_block,
+    },
+    {
+        .name = "status",
+        .synopsis = "[ORDER…]",
+        .summary = "what holds, read back from the kernel, and which clocks run",
+        .text = "One line an order, then each dimension: contained, partial, unknown or released. "
+                "Without root the journal's word is all there is, and every dimension is unknown. "
+                "Exit 1: something does not hold as ordered.",
+        .examples = "stanch status\nstanch status o1 --json",
+        .max_args = -1,
+        .run = verb_status,
+    },
+    {
+        .name = "verify",
+        .synopsis = "ORDER… | journal [--head HASH]",
+        .summary = "read the kernel or the journal back and name what differs",
+        .text = "ORDER: reads the kernel back and names drift (exit 1). journal: checks the hash "
+                "chain and its signature (exit 6 when they do not match); root on this host can "
+                "sign anew, so give --head with a hash that was noted elsewhere.",
+        .opts = verify_opts,
+        .examples = "stanch verify o1\nstanch verify journal --head HASH",
+        .min_args = 1,
+        .max_args = -1,
+        .run = verb_verify,
+    },
+    {
+        .name = "confirm",
+        .synopsis = "ORDER… [--for DUR] [--keep ADDR:PORT]",
+        .summary = "keep it: stops the dead man's switch",
+        .text = "Only after a fresh round trip: run it in an SSH session that was opened after the "
+                "order was applied, or let a TCP connect to a kept address and port prove the way. "
+                "--force roundtrip does without.",
+        .opts = confirm_opts,
+        .examples = "stanch confirm o1\nstanch confirm o1 --keep 198.51.100.7:22",
+        .flags = VERB_CHANGES | VERB_ROOT,
+        .min_args = 1,
+        .max_args = -1,
+        .run = verb_confirm,
+    },
+    {
+        .name = "undo",
+        .synopsis = "ORDER… | --all",
+        .summary = "take it back, exactly",
+        .text = "Takes the steps back, last first, and reads the kernel back. What has been "
+                "changed by others since is left alone and told. What another order still wants "
+                "stays.",
+        .opts = undo_opts,
+        .examples = "stanch undo o1\nstanch undo --all --yes",
+        .flags = VERB_CHANGES | VERB_ROOT,
+        .max_args = -1,
+        .run = verb_undo,
+    },
+    {
+        .name = "incident",
+        .synopsis = "new NAME | list | show [ID] | use ID | close ID | report [ID] [--html FILE]",
+        .summary = "the breach that orders and findings belong to",
+        .text = "The first order opens an incident by itself. report shows orders, plans, and the "
+                "journal's timeline with its hashes.",
+        .opts = incident_opts,
+        .examples = "stanch incident list\nstanch incident report --html report.html",
+        .min_args = 1,
+        .max_args = 2,
+        .run = verb_incident,
+    },
+    {
+        .name = "config",
+        .synopsis = "check | show",
+        .summary = "check the configuration, or print it in canonical form",
+        .text = "What show prints reads back to the same. Unknown keys are errors with file and "
+                "line (exit 2).",
+        .examples = "stanch config check\nstanch config show --config ./stanch.conf",
+        .flags = VERB_OWN_CONFIG,
+        .min_args = 1,
+        .max_args = 1,
+        .run = verb_config,
+    },
+    {
+        .name = "points",
+        .synopsis = "",
+        .summary = "what each enforcement point can do here, and why not",
+        .text = "Asks the kernel with the rights at hand; changes nothing.",
+        .examples = "stanch points",
+        .max_args = 0,
+        .run = verb_points,
+    },
+    {
+        .name = "reassert",
+        .synopsis = "[--dry-run]",
+        .summary = "apply confirmed orders again; at boot, before the network is up",
+        .text = "Run by stanch-reassert.service. Confirmed orders that have not ended are brought "
+                "about again; unconfirmed ones are not, and that is told. Does nothing that "
+                "already holds.",
+        .opts = reassert_opts,
+        .examples = "stanch reassert --dry-run",
+        .flags = VERB_ROOT | VERB_LENIENT,
+        .max_args = 0,
+        .run = verb_reassert,
+    },
+    {NULL},
+};
+
+/* gen-docs and tests take the tables and bring their own main. */
+#ifndef STANCH_TABLES_ONLY
+static const struct role role_table[] = {
+    {NULL},
+};
+
+int main(int argc, char **argv)
 {
-	return 0;
+	if (argc == 3 && !strcmp(argv[1], ROLE_ARG))
+		return role_main(role_table, argv[2]);
+	return ui_main(argc, argv);
 }
+#endif

@@ -36,6 +36,14 @@ struct session {
  * engine_recover runs first and what it did is told. -errno with a sentence. */
 int session_open(struct ctx *c, enum journal_mode mode, struct session *ret, struct err *e);
 void session_close(struct session *s);
+/* For what changes nothing (dry run, status, points): the journal read-only where there is one,
+ * else none (ret->journal NULL); the engine in any case. */
+int session_open_read(struct ctx *c, struct session *ret, struct err *e);
+
+/* "o7" (or "7") → 7. -EINVAL. */
+int order_id_parse(const char *s, unsigned *ret, struct err *e);
+/* CAP_NET_ADMIN is in our effective set. */
+bool may_change_network(void);
 
 /* Asks on the terminal; `--yes` answers. EXIT_DONE: go on; EXIT_USAGE: no terminal and no --yes
  * (told); EXIT_REFUSED: the answer was no (told). */

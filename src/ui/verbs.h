@@ -11,8 +11,8 @@ int verb_rates(struct ctx *c, const struct args *a);
 int verb_watch(struct ctx *c, const struct args *a);
 int verb_reach(struct ctx *c, const struct args *a);
 
-extern const struct opt isolate_opts[], verify_opts[], confirm_opts[], undo_opts[], incident_opts[],
-    reassert_opts[];
+extern const struct opt isolate_opts[], block_opts[], verify_opts[], confirm_opts[], undo_opts[],
+    incident_opts[], reassert_opts[];
 int verb_isolate(struct ctx *c, const struct args *a);
 int verb_block(struct ctx *c, const struct args *a);
 int verb_status(struct ctx *c, const struct args *a);

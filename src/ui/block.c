@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <ctype.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ui/cut.h"
+#include "ui/guard.h"
+#include "ui/show.h"
+#include "ui/verbs.h"
+
+const struct opt block_opts[] = {
+    {"via", 0, OPT_LIST, "POINT", "enforcement point that does it (default: self)"},
+    {NULL},
+};
+
+static bool looks_like_domain(const char *s)
+{
+	bool letter = false, dot = false;
+	if (strlen(s) >= TARGET_NAME_MAX)
+		return false;
+	for (; *s; s++) {
+		unsigned char ch = (unsigned char)*s;
+		if (!isalnum(ch) && ch != '-' && ch != '.' && ch != '_')
+			return false;
+		letter |= isalpha(ch) != 0;
+		dot |= ch == '.';
+	}
+	return letter && dot;
+}
+
+static bool has_target(const struct order *o, const struct prefix *p)
+{
+	for (size_t i = 0; i < o->n_targets; i++)
+		if (o->targets[i].prefix.len == p->len &&
+		    addr_equal(&o->targets[i].prefix.addr, &p->addr))
+			return true;
+	return false;
+}
+
+static int add_prefix(struct cut *k, const char *name, const struct prefix *p, const char *domain)
+{
+	struct err e = {0};
+	struct target t = {.kind = TARGET_PREFIX, .prefix = *p};
+	if (has_target(&k->order, p))
+		return EXIT_DONE;
+	snprintf(t.name, sizeof t.name, "%s", name);
+	snprintf(t.domain, sizeof t.domain, "%s", domain);
+	return order_add_target(&k->order, &t, &e) < 0 ? ctx_fail(k->c, EXIT_USAGE, &e) : EXIT_DONE;
+}
+
+/* Every address that the name has now is pinned; what it has tomorrow is not followed. */
+static int add_domain(struct cut *k, const char *name)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
+	struct buf shown = BUF_INIT(8192);
+	int x = getaddrinfo(name, NULL, &hints, &list), r = EXIT_DONE;
+	if (x != 0) {
+		out_error(&k->c->out, "%s cannot be resolved now (%s); give its addresses instead",
+		          name, gai_strerror(x));
+		return EXIT_REFUSED;
+	}
+	for (struct addrinfo *ai = list; ai && r == EXIT_DONE; ai = ai->ai_next) {
+		struct addr a;
+		char text[ADDR_STR_MAX];
+		if (addr_from_sockaddr(ai->ai_addr, &a, NULL) < 0)
+			continue;
+		struct prefix p = prefix_of(&a, addr_bits(&a));
+		r = add_prefix(k, addr_str(&a, text), &p, name);
+		buf_addf(&shown, "%s%s", shown.len ? ", " : "", text);
+	}
+	freeaddrinfo(list);
+	buf_addf(&k->notes, "%s was resolved once, to %s; later answers are not followed\n", name,
+	         buf_str(&shown));
+	buf_free(&shown);
+	return r;
+}
+
+static int add_target(struct cut *k, const char *text)
+{
+	struct err e = {0};
+	struct prefix p;
+	int r = prefix_parse(text, &p, &e);
+	if (r == 0)
+		return add_prefix(k, text, &p, "");
+	if (looks_like_domain(text))
+		return add_domain(k, text);
+	if (strspn(text, "0123456789abcdefABCDEF:./") != strlen(text))
+		out_error(&k->c->out, "\"%.60s\" is no address, prefix or domain", text);
+	else
+		ctx_fail(k->c, EXIT_USAGE, &e);
+	return EXIT_USAGE;
+}
+
+static int refuse(struct cut *k, const struct guard *g, const struct buf *why)
+{
+	out_error(&k->c->out,
+	          "refused by guard %s: %s. Nothing was changed; --force %s overrules it", g->name,
+	          buf_str(why), g->name);
+	return EXIT_REFUSED;
+}
+
+static int check_prefix(struct cut *k, const struct surroundings *s, const struct prefix *p)
+{
+	int r = EXIT_DONE;
+	for (const struct guard *g = guards; g->name && r == EXIT_DONE; g++) {
+		struct buf why = BUF_INIT(1024);
+		bool forced = cut_forced(k, g->name);
+		if (!g->hit || !g->hit(s, p, &why)) {
+			buf_free(&why);
+			continue;
+		}
+		if (g->kind == GUARD_REFUSES && !forced) {
+			r = refuse(k, g, &why);
+		} else {
+			if (g->kind == GUARD_REFUSES || !forced)
+				cut_default_deadline(k);
+			buf_addf(&k->notes, "%s%s\n", buf_str(&why),
+			         k->confirm_within ? ": the dead man's switch runs" : "");
+		}
+		buf_free(&why);
+	}
+	return r;
+}
+
+static int check_guards(struct cut *k)
+{
+	struct surroundings s = {.keeps = &k->keeps, .sessions = &k->sessions};
+	struct err e = {0};
+	int r = surroundings_read(&s, &e);
+	if (r < 0)
+		return ctx_fail(k->c, ctx_exit_of(r), &e);
+	r = EXIT_DONE;
+	for (size_t i = 0; i < k->order.n_targets && r == EXIT_DONE; i++)
+		r = check_prefix(k, &s, &k->order.targets[i].prefix);
+	return r;
+}
+
+static int check_points(struct ctx *c, const struct args *a)
+{
+	const struct arg_value *via;
+	for (size_t i = 0; (via = args_nth(a, "via", i)); i++)
+		if (strcmp(via->text, "self") != 0) {
+			out_error(&c->out,
+			          "no such point in this build: \"%.60s\"; see stanch points",
+			          via->text);
+			return EXIT_REFUSED;
+		}
+	return EXIT_DONE;
+}
+
+int verb_block(struct ctx *c, const struct args *a)
+{
+	struct cut k;
+	struct buf question = BUF_INIT(4096);
+	int r = check_points(c, a);
+	if (r != EXIT_DONE)
+		return r;
+	r = cut_begin(&k, c, a);
+	k.order.verb = VERB_BLOCK;
+	for (size_t i = 0; i < a->n_pos && r == EXIT_DONE; i++)
+		r = add_target(&k, a->pos[i]);
+	if (r == EXIT_DONE)
+		r = check_guards(&k);
+	if (r == EXIT_DONE) {
+		buf_addf(&question, "Block ");
+		targets_text(&k.order, &question);
+		buf_addf(&question, "?");
+		r = cut_carry_out(&k, buf_str(&question));
+	}
+	buf_free(&question);
+	cut_end(&k);
+	return r;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * From the process's start to a handler.
+ *
+ * Invariants
+ *  1. Before any handler runs the environment holds nothing but the names in `kept`, descriptors
+ *     0 to 2 are open, files are made 0600, and a closed pipe is an error, not a death.
+ *  2. Nothing is opened before the command line and the configuration have been read whole.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/table.h"
+#include "ui/config_file.h"
+#include "ui/ctx.h"
+#include "ui/help.h"
+
+static const char *const kept[] = {"TERM", "NO_COLOR", "SSH_CONNECTION", "TMUX", "STY", "LANG"};
+
+static int scrub_environment(void)
+{
+	char *values[ARRAY_SIZE(kept)] = {NULL};
+	int bad = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		const char *v = getenv(kept[i]);
+		values[i] = v && strlen(v) < 4096 ? strdup(v) : NULL;
+	}
+	bad |= clearenv();
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		if (values[i])
+			bad |= setenv(kept[i], values[i], 1);
+		free(values[i]);
+	}
+	bad |= setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+	return bad ? -ENOMEM : 0;
+}
+
+/* A file opened later must not become our standard output. */
+static int open_standard_fds(void)
+{
+	for (;;) {
+		int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+		if (fd > STDERR_FILENO)
+			return close(fd);
+		fcntl(fd, F_SETFD, 0);
+	}
+}
+
+static int settle_process(void)
+{
+	umask(077);
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
+	int r = open_standard_fds();
+	return r < 0 ? r : scrub_environment();
+}
+
+/* Missing is fine for the default file and an error for one that was named. */
+static int load_config(struct ctx *c, const struct args *a)
+{
+	struct err e = {0};
+	bool own = a->verb->flags & VERB_OWN_CONFIG;
+	config_init(&c->config);
+	c->config_given = args_has(a, "config");
+	c->config_path = args_text(a, "config", CONFIG_PATH_DEFAULT);
+	int r = own ? 0 : config_load(c->config_path, &c->config, &e);
+	if (r == 0 || (r == -ENOENT && !c->config_given))
+		return EXIT_DONE;
+	out_error(&c->out, "%s", e.text);
+	if (a->verb->flags & VERB_LENIENT) {
+		out_error(&c->out, "going on with the defaults");
+		config_init(&c->config);
+		return EXIT_DONE;
+	}
+	out_error(&c->out, "correct it, or give --config /dev/null to go on with the defaults");
+	return EXIT_USAGE;
+}
+
+static int find_state(struct ctx *c, const struct args *a)
+{
+	const char *given = args_text(a, "state", c->config.state);
+	size_t used = 0;
+	if (given[0] != '/') {
+		if (!getcwd(c->state_dir, sizeof c->state_dir)) {
+			out_error(&c->out, "--state: where we are cannot be told: %s",
+			          strerror(errno));
+			return EXIT_USAGE;
+		}
+		used = strlen(c->state_dir);
+		if (used + 1 < sizeof c->state_dir)
+			c->state_dir[used++] = '/';
+	}
+	if (!given[0] || used + strlen(given) >= sizeof c->state_dir) {
+		out_error(&c->out, "--state: \"%.60s\" is no usable path (at most %d bytes)", given,
+		          CONFIG_STATE_MAX - 1);
+		return EXIT_USAGE;
+	}
+	strcpy(c->state_dir + used, given);
+	return EXIT_DONE;
+}
+
+static int run_verb(struct ctx *c, const struct args *a)
+{
+	int r = load_config(c, a);
+	if (r == EXIT_DONE)
+		r = find_state(c, a);
+	if (r != EXIT_DONE)
+		return r;
+	c->incident = args_text(a, "incident", NULL);
+	if (a->verb->flags & VERB_ROOT && !may_change_network()) {
+		out_error(&c->out,
+		          "%s needs the right to change the network (CAP_NET_ADMIN); nothing was "
+		          "changed. Run it as root: sudo stanch %s …",
+		          a->verb->name, a->verb->name);
+		return EXIT_REFUSED;
+	}
+	return a->verb->run(c, a);
+}
+
+static int dispatch(struct ctx *c, const struct args *a)
+{
+	if (args_has(a, "version"))
+		fprintf(c->out.to, "stanch %s\n", STANCH_VERSION);
+	else if (args_has(a, "help") && a->verb)
+		help_verb(&c->out, a->verb);
+	else if (args_has(a, "help"))
+		help_list(&c->out, verb_table);
+	else if (!a->verb)
+		help_now(&c->out);
+	else
+		return run_verb(c, a);
+	return EXIT_DONE;
+}
+
+int ui_main(int argc, char **argv)
+{
+	struct ctx c = {0};
+	struct args a = {0};
+	struct err e = {0};
+	if (settle_process() < 0)
+		return EXIT_FAILED;
+	out_init(&c.out, stdout);
+	for (int i = 1; i < argc; i++)
+		c.out.json |= !strcmp(argv[i], "--json");
+
+	if (args_parse(argc, argv, verb_table, &a, &e) < 0) {
+		out_error(&c.out, "%s", e.text);
+		return e.code == -ENOMEM ? EXIT_FAILED : EXIT_USAGE;
+	}
+	c.out.json = args_has(&a, "json");
+	c.out.quiet = args_has(&a, "quiet");
+	c.out.verbose = args_has(&a, "verbose");
+	log_debug_on = c.out.verbose;
+	int r = dispatch(&c, &a);
+	if (fflush(stdout) != 0 && r == EXIT_DONE)
+		r = EXIT_FAILED;
+	args_free(&a);
+	return r;
+}
