@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ *  1. A slot is one cache line: key, times, counters of both directions. Addresses of IPv6 lie in a
+ *     second array at the same index; their slot has a hash of them in place of two IPv4 addresses.
+ *  2. Slots are probed linearly from the top bits of the hash; at most three of four are taken, so
+ *     a probe ends. A table of n slots lies at n..2n of the mapping: it grows by being copied
+ *     upwards, and the smaller one is given back.
+ *  3. Frames go through a short queue, so that a slot's line has come from memory when its turn is.
+ *     Whoever looks at the table drains the queue first.
+ */
+#include "observe/flowtab.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include "observe/frags.h"
+#include "wire/packet.h"
+
+#define SLOTS_LEAST   8u
+#define SLOTS_START   16384u
+#define FLOWS_MOST    (UINT64_C(1) << 26)
+#define QUEUE         16u /* power of two */
+#define EVICT_SAMPLE  16u
+#define HUGE_PAGE     (UINT64_C(2) << 20)
+#define MIX           UINT64_C(0x9e3779b97f4a7c15)
+#define LOAD_LIMIT(n) ((n) / 4 * 3)
+
+/* The second word of a key, and the flags that share it. */
+#define K_LO_PORT  0  /* port of the lower (address, port) */
+#define K_HI_PORT  16 /* and of the higher */
+#define K_PROTO    32
+#define K_VLAN     40
+#define K_V4       (UINT64_C(1) << 52)
+#define K_V6       (UINT64_C(1) << 53)
+#define K_KEY      ((UINT64_C(1) << 54) - 1)
+#define K_REVERSED (UINT64_C(1) << 54) /* the higher one opened it */
+#define K_GUESSED  (UINT64_C(1) << 55)
+#define K_CLOSED   (UINT64_C(1) << 56)
+
+struct slot {
+	uint64_t k0, k1; /* k1 0: free */
+	uint64_t start, end;
+	uint64_t pkts[2], bytes[2]; /* [0] from the lower to the higher end */
+};
+
+struct side {
+	uint8_t lo[16], hi[16];
+};
+
+/* One frame (or several fragments) on the way to its slot. */
+struct item {
+	uint64_t k0, k1, hash;
+	uint64_t first, last, pkts, bytes;
+	uint8_t dir, turn;
+	struct side side;
+};
+
+struct flowtab {
+	struct slot *slots; /* of the present size */
+	struct side *sides;
+	size_t size, mask, count, hand;
+	unsigned shift; /* hash >> shift is the first slot to look at */
+	size_t most, max_flows;
+	uint64_t seed[2];
+	flow_emit_fn emit;
+	void *arg;
+	struct frags *frags;
+	size_t queued, next; /* queue is a ring: next is its oldest */
+	struct item queue[QUEUE];
+	uint64_t flows, evicted, truncated, undecoded, malformed, first_nsec, last_nsec;
+	struct slot *all_slots;
+	struct side *all_sides;
+	void *map;
+	size_t map_len;
+};
+
+/* ---- memory ---- */
+
+static size_t round_up(size_t n, size_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+static void use_size(struct flowtab *t, size_t size)
+{
+	t->size = size;
+	t->mask = size - 1;
+	t->shift = 64 - (unsigned)__builtin_ctzll(size);
+	t->slots = t->all_slots + size;
+	t->sides = t->all_sides + size;
+}
+
+static int map_table(struct flowtab *t, struct err *e)
+{
+	size_t slots = round_up(2 * t->most * sizeof(struct slot), HUGE_PAGE);
+	size_t sides = round_up(2 * t->most * sizeof(struct side), HUGE_PAGE);
+	t->map_len = slots + sides + HUGE_PAGE;
+	t->map = mmap(NULL, t->map_len, PROT_READ | PROT_WRITE,
+	              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (t->map == MAP_FAILED) {
+		t->map = NULL;
+		return err_set(e, -ENOMEM, "no address space for a table of %zu flows (%zu MiB)",
+		               t->max_flows, t->map_len >> 20);
+	}
+	uint8_t *aligned = (uint8_t *)round_up((size_t)t->map, HUGE_PAGE);
+	/* Without huge pages it is slower, not wrong. */
+	(void)madvise(aligned, slots + sides, MADV_HUGEPAGE);
+	t->all_slots = (struct slot *)(void *)aligned;
+	t->all_sides = (struct side *)(void *)(aligned + slots);
+	return 0;
+}
+
+int flowtab_new(size_t max_flows, flow_emit_fn emit, void *arg, struct flowtab **ret, struct err *e)
+{
+	if (max_flows == 0 || max_flows > FLOWS_MOST)
+		return err_set(e, -EINVAL, "a flow table holds 1 to %zu flows, not %zu",
+		               (size_t)FLOWS_MOST, max_flows);
+	struct flowtab *t = aligned_alloc(64, round_up(sizeof *t, 64));
+	if (!t)
+		return err_set(e, -ENOMEM, "no memory for a flow table");
+	memset(t, 0, sizeof *t);
+	t->emit = emit;
+	t->arg = arg;
+	t->max_flows = max_flows;
+	for (t->most = SLOTS_LEAST; LOAD_LIMIT(t->most) < max_flows;)
+		t->most *= 2;
+	if (getrandom(t->seed, sizeof t->seed, 0) != sizeof t->seed)
+		t->seed[0] = (uint64_t)(uintptr_t)t;
+	int r = frags_new(&t->frags, e);
+	if (r == 0)
+		r = map_table(t, e);
+	if (r < 0) {
+		flowtab_free(t);
+		return r;
+	}
+	use_size(t, t->most < SLOTS_START ? t->most : SLOTS_START);
+	*ret = t;
+	return 0;
+}
+
+void flowtab_free(struct flowtab *t)
+{
+	if (!t)
+		return;
+	frags_free(t->frags);
+	if (t->map)
+		munmap(t->map, t->map_len);
+	free(t);
+}
+
+/* ---- keys ---- */
+
+static inline uint64_t mix(uint64_t a, uint64_t b)
+{
+	__extension__ typedef unsigned __int128 u128;
+	u128 m = (u128)a * b;
+	return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+static inline uint64_t hash_of(const struct flowtab *t, uint64_t k0, uint64_t k1)
+{
+	return mix(k0 ^ t->seed[0], (k1 & K_KEY) ^ t->seed[1] ^ MIX) * MIX;
+}
+
+static inline uint64_t load64(const uint8_t *p)
+{
+	uint64_t v;
+	memcpy(&v, p, sizeof v);
+	return v;
+}
+
+static inline uint32_t load_addr4(const uint8_t *p)
+{
+	uint32_t v;
+	memcpy(&v, p, sizeof v);
+	return ntohl(v);
+}
+
+static inline uint64_t common_key(const struct packet *p, uint16_t lo, uint16_t hi)
+{
+	return (uint64_t)lo << K_LO_PORT | (uint64_t)hi << K_HI_PORT |
+	       (uint64_t)p->proto << K_PROTO | (uint64_t)p->vlan << K_VLAN;
+}
+
+static bool has_types(uint8_t proto)
+{
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+}
+
+/* Fills key and direction. Types of ICMP stand where the ports do, but belong to no end. */
+static inline void set_key(const struct flowtab *t, const struct packet *p, struct item *i)
+{
+	bool types = has_types(p->proto);
+	uint16_t sport = types ? 0 : p->sport, dport = types ? 0 : p->dport;
+
+	if (p->family == 4) {
+		uint64_t s = load_addr4(p->src), d = load_addr4(p->dst);
+		i->dir = (s << 16 | sport) > (d << 16 | dport);
+		i->k0 = i->dir ? d << 32 | s : s << 32 | d;
+		i->k1 = K_V4;
+	} else {
+		int c = memcmp(p->src, p->dst, 16);
+		i->dir = c > 0 || (c == 0 && sport > dport);
+		memcpy(i->side.lo, i->dir ? p->dst : p->src, 16);
+		memcpy(i->side.hi, i->dir ? p->src : p->dst, 16);
+		i->k0 = mix(load64(i->side.lo) ^ t->seed[0], load64(i->side.lo + 8) ^ t->seed[1]) +
+		        mix(load64(i->side.hi) ^ t->seed[1], load64(i->side.hi + 8) ^ MIX);
+		i->k1 = K_V6;
+	}
+	if (types)
+		i->k1 |= common_key(p, p->sport, p->dport);
+	else
+		i->k1 |= i->dir ? common_key(p, dport, sport) : common_key(p, sport, dport);
+	i->hash = hash_of(t, i->k0, i->k1);
+}
+
+static struct addr addr_of4(uint64_t v)
+{
+	uint32_t be = htonl((uint32_t)v);
+	return addr_v4(&be);
+}
+
+static struct addr addr_of6(const uint8_t *p)
+{
+	/* As it was on the wire: a mapped address in an IPv6 header is no IPv4 packet. */
+	struct addr a = {.family = ADDR_V6};
+	memcpy(a.bytes, p, sizeof a.bytes);
+	return a;
+}
+
+static void flow_of(const struct flowtab *t, size_t at, struct flow *ret)
+{
+	const struct slot *s = &t->slots[at];
+	bool v6 = s->k1 & K_V6, rev = s->k1 & K_REVERSED;
+	uint8_t proto = (uint8_t)(s->k1 >> K_PROTO);
+	struct endpoint lo = {.port = (uint16_t)(s->k1 >> K_LO_PORT)};
+	struct endpoint hi = {.port = (uint16_t)(s->k1 >> K_HI_PORT)};
+	lo.addr = v6 ? addr_of6(t->sides[at].lo) : addr_of4(s->k0 >> 32);
+	hi.addr = v6 ? addr_of6(t->sides[at].hi) : addr_of4(s->k0);
+
+	*ret = (struct flow){
+	    .src = rev ? hi : lo,
+	    .dest = rev ? lo : hi,
+	    .proto = proto,
+	    .vlan = (uint16_t)(s->k1 >> K_VLAN & 0xfff),
+	    .src_guessed = s->k1 & K_GUESSED,
+	    .pkts_toserver = s->pkts[rev],
+	    .pkts_toclient = s->pkts[!rev],
+	    .bytes_toserver = s->bytes[rev],
+	    .bytes_toclient = s->bytes[!rev],
+	    .start_nsec = s->start,
+	    .end_nsec = s->end,
+	};
+	if (has_types(proto)) {
+		ret->src.port = lo.port;
+		ret->dest.port = hi.port;
+	}
+}
+
+static void put_out(struct flowtab *t, size_t at)
+{
+	struct flow f;
+	flow_of(t, at, &f);
+	if (t->emit)
+		t->emit(t->arg, &f);
+}
+
+/* ---- slots ---- */
+
+static inline size_t home(const struct flowtab *t, uint64_t hash)
+{
+	return (size_t)(hash >> t->shift);
+}
+
+/* The slot of this key, or the free one where it belongs. */
+static inline size_t probe(const struct flowtab *t, const struct item *i)
+{
+	size_t at = home(t, i->hash);
+	for (;; at = (at + 1) & t->mask) {
+		const struct slot *s = &t->slots[at];
+		if (!s->k1)
+			return at;
+		if (s->k0 != i->k0 || (s->k1 & K_KEY) != i->k1)
+			continue;
+		if (!(i->k1 & K_V6) || !memcmp(&t->sides[at], &i->side, sizeof i->side))
+			return at;
+	}
+}
+
+static void move(struct flowtab *t, size_t to, size_t from)
+{
+	t->slots[to] = t->slots[from];
+	if (t->slots[to].k1 & K_V6)
+		t->sides[to] = t->sides[from];
+}
+
+/* Frees a slot and closes the gap, so that every probe still finds what lies behind it. */
+static void take_out(struct flowtab *t, size_t at)
+{
+	size_t gap = at;
+	for (size_t i = (at + 1) & t->mask; t->slots[i].k1; i = (i + 1) & t->mask) {
+		size_t wanted = home(t, hash_of(t, t->slots[i].k0, t->slots[i].k1));
+		if (((i - wanted) & t->mask) >= ((i - gap) & t->mask)) {
+			move(t, gap, i);
+			gap = i;
+		}
+	}
+	t->slots[gap] = (struct slot){0};
+	t->count--;
+}
+
+static void grow(struct flowtab *t)
+{
+	struct slot *old = t->slots;
+	struct side *old_sides = t->sides;
+	size_t n = t->size;
+
+	use_size(t, 2 * n);
+	t->hand = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!old[i].k1)
+			continue;
+		size_t at = home(t, hash_of(t, old[i].k0, old[i].k1));
+		while (t->slots[at].k1)
+			at = (at + 1) & t->mask;
+		t->slots[at] = old[i];
+		if (old[i].k1 & K_V6)
+			t->sides[at] = old_sides[i];
+	}
+	/* Parts of pages below stay; what matters is given back. */
+	(void)madvise(old, n * sizeof *old, MADV_DONTNEED);
+	(void)madvise(old_sides, n * sizeof *old_sides, MADV_DONTNEED);
+}
+
+static void evict(struct flowtab *t)
+{
+	size_t oldest = t->size;
+	for (unsigned seen = 0; seen < EVICT_SAMPLE && seen < t->count;) {
+		size_t at = t->hand;
+		t->hand = (t->hand + 1) & t->mask;
+		if (!t->slots[at].k1)
+			continue;
+		seen++;
+		if (oldest == t->size || t->slots[at].end < t->slots[oldest].end)
+			oldest = at;
+	}
+	put_out(t, oldest);
+	take_out(t, oldest);
+	t->evicted++;
+}
+
+/* ---- counting ---- */
+
+/* Who opened it, from what the first packet of the flow says. */
+static uint64_t opener(const struct item *i)
+{
+	bool from_hi = i->dir;
+	uint16_t lo = (uint16_t)(i->k1 >> K_LO_PORT), hi = (uint16_t)(i->k1 >> K_HI_PORT);
+
+	if (i->turn & TURN_OPENS)
+		return from_hi ? K_REVERSED : 0;
+	if (i->turn & TURN_ANSWERS)
+		return from_hi ? 0 : K_REVERSED;
+	/* In mid-stream the lower port is the likelier server. */
+	if ((uint8_t)(i->k1 >> K_PROTO) == IPPROTO_TCP && lo != hi)
+		from_hi = hi > lo;
+	return K_GUESSED | (from_hi ? K_REVERSED : 0);
+}
+
+static void begin(struct flowtab *t, size_t at, const struct item *i)
+{
+	struct slot *s = &t->slots[at];
+	*s = (struct slot){.k0 = i->k0, .k1 = i->k1 | opener(i), .start = i->first, .end = i->last};
+	if (i->k1 & K_V6)
+		t->sides[at] = i->side;
+	t->flows++;
+}
+
+static size_t insert(struct flowtab *t, size_t at, const struct item *i)
+{
+	if (t->count >= t->max_flows || t->count >= LOAD_LIMIT(t->size)) {
+		if (t->count >= t->max_flows)
+			evict(t);
+		else
+			grow(t);
+		at = probe(t, i);
+	}
+	begin(t, at, i);
+	t->count++;
+	return at;
+}
+
+/* What a SYN, an answer or an end changes in a flow that was there. */
+static void take_turn(struct flowtab *t, size_t at, const struct item *i)
+{
+	struct slot *s = &t->slots[at];
+	if ((i->turn & TURN_OPENS) && (s->k1 & K_CLOSED)) {
+		put_out(t, at);
+		begin(t, at, i);
+	} else if ((i->turn & (TURN_OPENS | TURN_ANSWERS)) && (s->k1 & K_GUESSED)) {
+		s->k1 = (s->k1 & ~(K_GUESSED | K_REVERSED)) | opener(i);
+	}
+	if (i->turn & TURN_CLOSES)
+		s->k1 |= K_CLOSED;
+}
+
+static inline void count(struct flowtab *t, const struct item *i)
+{
+	size_t at = probe(t, i);
+	if (!t->slots[at].k1)
+		at = insert(t, at, i);
+	if (i->turn)
+		take_turn(t, at, i);
+	struct slot *s = &t->slots[at];
+	s->pkts[i->dir] += i->pkts;
+	s->bytes[i->dir] += i->bytes;
+	if (i->last > s->end)
+		s->end = i->last;
+	if (i->first < s->start)
+		s->start = i->first;
+}
+
+static void drain(struct flowtab *t)
+{
+	for (; t->queued; t->queued--, t->next = (t->next + 1) % QUEUE)
+		count(t, &t->queue[t->next]);
+}
+
+/* A place at the end of the queue; makes room by counting the oldest. */
+static inline struct item *enqueue(struct flowtab *t)
+{
+	size_t at = (t->next + t->queued) % QUEUE;
+	if (t->queued == QUEUE) {
+		count(t, &t->queue[t->next]);
+		t->next = (t->next + 1) % QUEUE;
+	} else {
+		t->queued++;
+	}
+	return &t->queue[at];
+}
+
+static inline void add(struct flowtab *t, const struct packet *p, uint64_t nsec, uint32_t len)
+{
+	struct item *i = enqueue(t);
+	set_key(t, p, i);
+	i->first = i->last = nsec;
+	i->pkts = 1;
+	i->bytes = len;
+	i->turn = p->turn;
+	__builtin_prefetch(&t->slots[home(t, i->hash)], 1);
+}
+
+/* ---- fragments ---- */
+
+/* Counts what waited in an entry, with what is known about its datagram. */
+static void add_waiting(struct flowtab *t, const struct frag *f)
+{
+	const struct packet p = {.src = f->src,
+	                         .dst = f->dst,
+	                         .family = f->family,
+	                         .proto = f->proto,
+	                         .vlan = f->vlan,
+	                         .sport = f->sport,
+	                         .dport = f->dport};
+	struct item *i = enqueue(t);
+	set_key(t, &p, i);
+	i->first = f->first_nsec;
+	i->last = f->last_nsec;
+	i->pkts = f->pkts;
+	i->bytes = f->bytes;
+	i->turn = 0;
+	if (!f->known)
+		t->truncated += f->pkts;
+}
+
+static void add_lost(void *arg, const struct frag *f)
+{
+	add_waiting(arg, f);
+}
+
+/* The first fragment is counted before those that waited for it: it says who opened the flow. */
+static void add_first(struct flowtab *t, struct frag *f, const struct packet *p, uint64_t nsec,
+                      uint32_t len)
+{
+	f->known = true;
+	f->proto = p->proto;
+	f->vlan = p->vlan;
+	f->sport = p->sport;
+	f->dport = p->dport;
+	add(t, p, nsec, len);
+	if (f->pkts)
+		add_waiting(t, f);
+	f->pkts = f->bytes = 0;
+}
+
+static void add_fragment(struct flowtab *t, const struct packet *p, uint64_t nsec, uint32_t len)
+{
+	struct frag lost, *f = frags_entry(t->frags, p, nsec, &lost);
+	if (lost.pkts)
+		add_waiting(t, &lost);
+	if (p->first) {
+		add_first(t, f, p, nsec, len);
+	} else if (f->known) {
+		struct packet q = *p;
+		q.proto = f->proto;
+		q.vlan = f->vlan;
+		q.sport = f->sport;
+		q.dport = f->dport;
+		add(t, &q, nsec, len);
+	} else {
+		if (!f->pkts || nsec < f->first_nsec)
+			f->first_nsec = nsec;
+		if (!f->pkts || nsec > f->last_nsec)
+			f->last_nsec = nsec;
+		f->pkts++;
+		f->bytes += len;
+	}
+}
+
+/* ---- what others call ---- */
+
+static void not_counted(struct flowtab *t, enum packet_kind kind)
+{
+	t->undecoded += kind == PACKET_OTHER;
+	t->truncated += kind == PACKET_SHORT;
+	t->malformed += kind == PACKET_BAD;
+}
+
+void flowtab_frame(void *table, uint64_t nsec, unsigned linktype, const uint8_t *data,
+                   uint32_t cap_len, uint32_t wire_len)
+{
+	struct flowtab *t = table;
+	struct packet p;
+	enum packet_kind kind = packet_decode(linktype, data, cap_len, wire_len, &p);
+
+	if (nsec > t->last_nsec)
+		t->last_nsec = nsec;
+	if (nsec < t->first_nsec || !t->first_nsec)
+		t->first_nsec = nsec;
+	if (__builtin_expect(kind != PACKET_IP, 0)) {
+		not_counted(t, kind);
+		return;
+	}
+	if (__builtin_expect(p.notes, 0)) {
+		t->truncated += p.notes & NOTE_CUT ? 1 : 0;
+		t->malformed += p.notes & NOTE_CONTRADICTS ? 1 : 0;
+	}
+	if (__builtin_expect(p.fragment, 0))
+		add_fragment(t, &p, nsec, wire_len);
+	else
+		add(t, &p, nsec, wire_len);
+}
+
+void flowtab_each(struct flowtab *t, bool (*cb)(void *arg, const struct flow *f), void *arg)
+{
+	drain(t);
+	for (size_t i = 0; i < t->size; i++) {
+		struct flow f;
+		if (!t->slots[i].k1)
+			continue;
+		flow_of(t, i, &f);
+		if (!cb(arg, &f))
+			return;
+	}
+}
+
+void flowtab_flush(struct flowtab *t)
+{
+	frags_drain(t->frags, UINT64_MAX, add_lost, t);
+	drain(t);
+	for (size_t i = 0; i < t->size; i++) {
+		if (!t->slots[i].k1)
+			continue;
+		put_out(t, i);
+		t->slots[i] = (struct slot){0};
+	}
+	t->count = 0;
+}
+
+void flowtab_expire(struct flowtab *t, uint64_t idle_since_nsec)
+{
+	frags_drain(t->frags, idle_since_nsec, add_lost, t);
+	drain(t);
+	for (size_t i = 0; i < t->size; i++) {
+		/* Taking one out may bring another into its place. */
+		while (t->slots[i].k1 && t->slots[i].end < idle_since_nsec) {
+			put_out(t, i);
+			take_out(t, i);
+		}
+	}
+}
+
+void flowtab_stats(struct flowtab *t, struct source_stats *s)
+{
+	drain(t);
+	s->flows += t->flows;
+	s->evicted += t->evicted;
+	s->truncated += t->truncated;
+	s->undecoded += t->undecoded;
+	s->malformed += t->malformed;
+	if (t->first_nsec && (!s->first_nsec || t->first_nsec < s->first_nsec))
+		s->first_nsec = t->first_nsec;
+	if (t->last_nsec > s->last_nsec)
+		s->last_nsec = t->last_nsec;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One frame down to the fields that name its flow. The outermost IP header decides: what a tunnel
+ * carries belongs to the tunnel. Link types: Ethernet (802.1Q, 802.1ad, SNAP, PPPoE, MPLS), Linux
+ * cooked v1 and v2, raw IP, BSD null and loop. Sources: RFC 791, 768, 9293, 9260, 792, 4443, 8200,
+ * 4302; IEEE 802.1Q; the LINKTYPE_ registry of tcpdump.org.
+ */
+#ifndef STANCH_WIRE_PACKET_H
+#define STANCH_WIRE_PACKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum linktype {
+	LINK_NULL = 0,
+	LINK_ETHERNET = 1,
+	LINK_RAW_DLT = 12, /* DLT_RAW of most systems, and of OpenBSD */
+	LINK_RAW_DLT_OPENBSD = 14,
+	LINK_RAW = 101,
+	LINK_LOOP = 108,
+	LINK_SLL = 113,
+	LINK_IPV4 = 228,
+	LINK_IPV6 = 229,
+	LINK_SLL2 = 276,
+};
+
+enum packet_kind {
+	PACKET_IP,    /* *ret is filled in */
+	PACKET_OTHER, /* not IP (ARP, STP, …), or a link type we do not know */
+	PACKET_SHORT, /* captured too short to see both addresses */
+	PACKET_BAD,   /* headers contradict themselves before both addresses are known */
+};
+
+/* What the packet says about who opened the conversation. */
+enum packet_turn {
+	TURN_OPENS = 1,   /* SYN, INIT, an ICMP message that is no reply */
+	TURN_ANSWERS = 2, /* SYN-ACK, INIT-ACK, an ICMP reply */
+	TURN_CLOSES = 4,  /* FIN, RST, ABORT, SHUTDOWN-COMPLETE */
+};
+
+/* What else is to be told; the packet is counted all the same. */
+enum packet_note {
+	NOTE_CUT = 1,         /* the ports (or ICMP type) were not captured */
+	NOTE_CONTRADICTS = 2, /* lengths or header fields do not fit each other */
+};
+
+struct packet {
+	const uint8_t *src, *dst; /* 4 or 16 bytes, inside the frame */
+	uint8_t family;           /* 4 or 6 */
+	uint8_t proto;            /* IPPROTO_ behind all extension headers */
+	uint8_t turn;             /* bits of enum packet_turn */
+	uint8_t notes;            /* bits of enum packet_note */
+	uint16_t vlan;            /* outermost tag's id; 0: none */
+	/* Host order. ICMP: type and code of the request, the same for request and reply; both 0
+	 * where the protocol has none, or in a fragment that is not the first. */
+	uint16_t sport, dport;
+	bool fragment; /* part of a datagram of several pieces */
+	bool first;    /* that piece which has the ports; true if not a fragment */
+	uint32_t frag_id;
+};
+
+/* wire_len >= cap_len. *ret is untouched unless PACKET_IP is returned; it lives as long as data. */
+enum packet_kind packet_decode(unsigned linktype, const uint8_t *data, uint32_t cap_len,
+                               uint32_t wire_len, struct packet *ret);
+
+#endif
