@@ -52,7 +52,13 @@ struct holder {
 	UT_hash_handle hh;
 };
 
+struct kept {
+	struct owner owner; /* the key: all of its bytes, zero behind each text */
+	UT_hash_handle hh;
+};
+
 struct owners {
+	struct kept *kept;
 	struct nl diag, route;
 	struct sock *socks;
 	struct self *self;
@@ -131,10 +137,17 @@ static void drop_holders(struct owners *o, unsigned older_than)
 
 void owners_free(struct owners *o)
 {
+	struct kept *k, *k2;
+
 	if (!o)
 		return;
 	drop_sockets(o);
 	drop_holders(o, UINT32_MAX);
+	HASH_ITER(hh, o->kept, k, k2)
+	{
+		HASH_DEL(o->kept, k);
+		free(k);
+	}
 	inode_map_free(o->map);
 	if (o->diag.fd >= 0)
 		nl_close(&o->diag);
@@ -350,4 +363,30 @@ bool owners_find(struct owners *o, const struct flow *f, struct owner *ret)
 	if (read_holder(o, s->inode, ret) || (scan(o) && read_holder(o, s->inode, ret)))
 		return true;
 	return unknown(ret, "no process that we may look into holds the socket");
+}
+
+const struct owner *owners_keep(struct owners *o, const struct owner *owner)
+{
+	struct owner key;
+	struct kept *k;
+
+	memset(&key, 0, sizeof(key));
+	key.pid = owner->pid;
+	key.uid = owner->uid;
+	snprintf(key.comm, sizeof(key.comm), "%s", owner->comm);
+	snprintf(key.exe, sizeof(key.exe), "%s", owner->exe);
+	snprintf(key.unit, sizeof(key.unit), "%s", owner->unit);
+	snprintf(key.why_unknown, sizeof(key.why_unknown), "%s", owner->why_unknown);
+	HASH_FIND(hh, o->kept, &key, sizeof(key), k);
+	if (k)
+		return &k->owner;
+	if (HASH_COUNT(o->kept) >= OWNERS_KEPT_MAX || !(k = calloc(1, sizeof(*k))))
+		return NULL;
+	memcpy(&k->owner, &key, sizeof(key));
+	HASH_ADD(hh, o->kept, owner, sizeof(k->owner), k);
+	if (!k->hh.tbl) {
+		free(k);
+		return NULL;
+	}
+	return &k->owner;
 }

@@ -24,6 +24,10 @@ int owners_refresh(struct owners *o, struct err *e);
  * tried: connected sockets first, then unconnected UDP, then listeners (for what nobody has
  * accepted yet). True: known. */
 bool owners_find(struct owners *o, const struct flow *f, struct owner *ret);
+/* The same owner at an address that stays until owners_free; equal ones share it. NULL: out of
+ * memory, or more than OWNERS_KEPT_MAX different ones. */
+#define OWNERS_KEPT_MAX 65536u
+const struct owner *owners_keep(struct owners *o, const struct owner *owner);
 /* Is this one of our addresses (as of the last refresh)? */
 bool owners_is_self(const struct owners *o, const struct addr *a);
 

@@ -152,8 +152,38 @@ void pairs_add(struct pairs *p, const struct flow *f, const struct owner *owner)
 	q->main_proto = f->proto;
 	q->we_opened = we_opened;
 	/* Another owner, but never none for one. */
-	if (owner && (owner->pid || !q->owner.pid))
-		q->owner = *owner;
+	if (owner && (owner->pid || !q->owner || !q->owner->pid))
+		q->owner = owner;
+}
+
+int pairs_copy(struct pairs *dst, const struct pairs *src)
+{
+	struct pair *v = malloc((src->n ? src->n : 1) * sizeof(*v));
+	uint32_t *index = malloc(src->index_cap * sizeof(*index));
+
+	if (!v || !index) {
+		free(v);
+		free(index);
+		return -ENOMEM;
+	}
+	if (src->n)
+		memcpy(v, src->v, src->n * sizeof(*v));
+	memcpy(index, src->index, src->index_cap * sizeof(*index));
+	free(dst->v);
+	free(dst->index);
+	dst->v = v;
+	dst->index = index;
+	dst->n = src->n;
+	dst->cap = src->n ? src->n : 1;
+	dst->index_cap = src->index_cap;
+	dst->rest = src->rest;
+	dst->bytes_out = src->bytes_out;
+	return 0;
+}
+
+const struct pair *pairs_at(const struct pairs *p, size_t i)
+{
+	return &p->v[i];
 }
 
 size_t pairs_count(const struct pairs *p)

@@ -45,8 +45,7 @@ struct pair {
 	uint16_t main_port; /* the port that was spoken to */
 	uint8_t main_proto;
 	bool we_opened;
-	struct owner owner;
-	unsigned finding_id; /* for the caller: stored as this; 0 */
+	const struct owner *owner; /* the caller's, as given to pairs_add; NULL: not known */
 };
 
 struct pairs;
@@ -57,10 +56,13 @@ int pairs_new(size_t max, bool (*is_self)(void *arg, const struct addr *a), void
               struct pairs **ret);
 void pairs_free(struct pairs *p);  /* takes NULL */
 void pairs_clear(struct pairs *p); /* keeps the memory */
-/* owner may be NULL: not known. */
+/* owner may be NULL: not known; else it must stay where it is for as long as p lives. */
 void pairs_add(struct pairs *p, const struct flow *f, const struct owner *owner);
+/* dst becomes what src is, apart from its bound and is_self; -ENOMEM. */
+int pairs_copy(struct pairs *dst, const struct pairs *src);
 size_t pairs_count(const struct pairs *p);
-const struct pair *pairs_rest(const struct pairs *p); /* flows 0: there is none */
+const struct pair *pairs_at(const struct pairs *p, size_t i); /* i < pairs_count */
+const struct pair *pairs_rest(const struct pairs *p);         /* flows 0: there is none */
 /* Sums over all pairs. */
 uint64_t pairs_bytes_out(const struct pairs *p);
 

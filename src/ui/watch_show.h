@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* How `watch` shows flows, talkers, findings and losses: EVE-like JSON lines, tables for people. */
+#ifndef STANCH_UI_WATCH_SHOW_H
+#define STANCH_UI_WATCH_SHOW_H
+
+#include "model/finding.h"
+#include "model/flow.h"
+#include "observe/upload.h"
+#include "ui/out.h"
+
+/* "TCP", "UDP", "ICMP", "IPv6-ICMP", "SCTP", …, else the number. */
+const char *proto_name(uint8_t proto, char dst[static 8]);
+
+/* One flow as a JSON line, buffered. owner may be NULL: nobody looked (a file). */
+void show_flow_json(FILE *to, const struct flow *f, const struct owner *owner);
+/* final: the numbers will not change any more. */
+void show_finding(struct out *o, const struct finding *f, bool final);
+/* notes: n sentences of what could not be done. */
+void show_stats(struct out *o, const struct source_stats *s, const struct pair *rest);
+/* The three tables of the n greatest; with_owner: a column for it. */
+void show_tops(struct out *o, const struct pairs *p, size_t n, bool with_owner);
+
+#endif
