@@ -337,11 +337,10 @@ static int conclude(struct parent *p, int r, struct err *e)
 	struct err died = {0};
 	int w = role_wait(&p->child, r < 0 ? 0 : 5000, &died);
 
-	if (p->failed.code) {
-		if (e)
-			*e = p->failed;
-		return p->failed.code;
-	}
+	if (p->failed.code && !p->job->live)
+		return err_set(e, p->failed.code, "%s: %s", p->job->where[0], p->failed.text);
+	if (p->failed.code)
+		return err_set(e, p->failed.code, "%s", p->failed.text);
 	if (r < 0)
 		return err_set(e, r, "the observing child %s",
 		               r == -ETIMEDOUT ? "did not end when told to and was killed"
