@@ -284,8 +284,10 @@ void nft_del_table(struct nft_batch *b, uint8_t family, const char *name)
 static void put_set(struct nft_batch *b, const struct nft_table *t, const struct nft_set *s)
 {
 	struct nftnl_set *set = nftnl_set_alloc();
-	if (!set)
-		return fail(b, -ENOMEM);
+	if (!set) {
+		fail(b, -ENOMEM);
+		return;
+	}
 	/* nft prints a key swapped when it does not know its byte order. */
 	uint8_t order[6] = {NFTNL_UDATA_SET_KEYBYTEORDER, 4};
 	memcpy(order + 2, &keys[s->key].byteorder, 4);
@@ -306,8 +308,10 @@ static void put_set(struct nft_batch *b, const struct nft_table *t, const struct
 void nft_put_chain(struct nft_batch *b, const struct nft_table *t, const struct nft_chain *c)
 {
 	struct nftnl_chain *chain = c->error ? NULL : nftnl_chain_alloc();
-	if (!chain)
-		return fail(b, -ENOMEM);
+	if (!chain) {
+		fail(b, -ENOMEM);
+		return;
+	}
 	nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, t->name);
 	nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, c->name);
 	nftnl_chain_set_u32(chain, NFTNL_CHAIN_FAMILY, t->family);
@@ -414,8 +418,10 @@ static void put_rule(struct nft_batch *b, const struct nft_table *t, const struc
                      const struct nft_rule *r)
 {
 	struct nftnl_rule *rule = nftnl_rule_alloc();
-	if (!rule)
-		return fail(b, -ENOMEM);
+	if (!rule) {
+		fail(b, -ENOMEM);
+		return;
+	}
 	int err = fill_rule(rule, r);
 	if (err == 0) {
 		nftnl_rule_set_u32(rule, NFTNL_RULE_FAMILY, t->family);

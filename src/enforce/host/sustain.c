@@ -1,29 +1,32 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a cut must let through so that what is kept stays reachable for days: the neighbours on the
- * way are found again, leases are renewed, routers stay known, path MTUs are learned.
+ * What keeps an isolated host alive for days, derived from its routes and addresses: the neighbours
+ * through which kept peers are reached, lease renewal, router advertisements, path MTU.
+ *
+ * As narrow as can be: a lease is renewed by broadcast, and directly only with its own server.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/sys.h"
 #include "enforce/host/parts.h"
 
-struct present {
-	struct route *routes;
-	struct link_addr *addrs;
-	size_t n_routes, n_addrs;
-};
+#define SERVERS_MAX 8
+#define LEASE_MAX   (1u << 20)
 
-static void present_free(struct present *p)
-{
-	free(p->routes);
-	free(p->addrs);
-}
+struct net {
+	struct route *routes; /* owned */
+	size_t n_routes;
+	struct link_addr *addrs; /* owned */
+	size_t n_addrs;
+	struct addr servers[SERVERS_MAX]; /* that leases came from */
+	size_t n_servers;
+};
 
 static int add(struct order *o, enum permit_kind kind, const struct prefix *peer, const char *why,
                struct err *e)
@@ -31,125 +34,218 @@ static int add(struct order *o, enum permit_kind kind, const struct prefix *peer
 	struct permit p = {.kind = kind};
 	if (peer)
 		p.peer = *peer;
-	snprintf(p.why, sizeof p.why, "%s", why);
+	strncpy(p.why, why, sizeof p.why - 1);
 	return order_add_permit(o, &p, e);
 }
 
-/* Neighbour resolution about a prefix, by its family. */
-static int add_neighbour(struct order *o, const struct prefix *peer, const char *why, struct err *e)
+static int add_neighbour(struct order *o, const struct prefix *about, const char *why,
+                         struct err *e)
 {
-	return add(o, peer->addr.family == ADDR_V4 ? PERMIT_ARP : PERMIT_ND, peer, why, e);
+	return add(o, about->addr.family == ADDR_V4 ? PERMIT_ARP : PERMIT_ND, about, why, e);
 }
 
-static int add_gateway(struct order *o, const struct addr *gateway, struct err *e)
+/* ---- neighbours ---- */
+
+static bool is_used(const struct route *r)
 {
-	struct prefix p = prefix_of(gateway, addr_bits(gateway));
-	return gateway->family == ADDR_NONE ? 0 : add_neighbour(o, &p, "gateway", e);
+	return r->type == RTN_UNICAST && r->table != RT_TABLE_LOCAL && r->ifindex > 1;
 }
 
-static int sustain_gateways(struct order *o, const struct present *at, struct err *e)
+/* Everything that may lie on the way to a peer: gateways, or the peer itself where it is on-link.
+ */
+static int add_way_to(struct order *o, const struct net *n, const struct prefix *peer,
+                      struct err *e)
 {
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < at->n_routes; i++)
-		if (route_is_default(&at->routes[i]))
-			r = add_gateway(o, &at->routes[i].gateway, e);
-	return r;
-}
-
-/* Subnets that we are in and the peer's prefix: what lies in both is asked for on the link. */
-static int sustain_subnets(struct order *o, const struct present *at, const struct prefix *peer,
-                           struct err *e)
-{
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < at->n_addrs; i++) {
-		const struct link_addr *a = &at->addrs[i];
-		struct prefix net = prefix_of(&a->peer, a->prefix_len);
-		if (addr_is_loopback(&a->addr) || net.addr.family != peer->addr.family)
+	int x = 0;
+	for (size_t i = 0; x == 0 && i < n->n_routes; i++) {
+		const struct route *r = &n->routes[i];
+		bool inside = prefix_covers(&r->dst, peer);
+		if (!is_used(r) || !(inside || prefix_covers(peer, &r->dst)))
 			continue;
-		if (prefix_covers(&net, peer))
-			r = add_neighbour(o, peer, "kept peer on the link", e);
-		else if (prefix_covers(peer, &net))
-			r = add_neighbour(o, &net, "kept subnet on the link", e);
+		if (r->gateway.family != ADDR_NONE) {
+			struct prefix gateway = prefix_of(&r->gateway, addr_bits(&r->gateway));
+			x = add_neighbour(o, &gateway, "gateway", e);
+		} else {
+			x = add_neighbour(o, inside ? peer : &r->dst, "on the same link", e);
+		}
 	}
-	return r;
+	return x;
 }
 
-static int sustain_peers(struct order *o, const struct present *at, struct err *e)
+static int add_ways(struct order *o, const struct net *n, struct err *e)
 {
-	size_t n = o->n_permits; /* those added here are none of them */
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (o->permits[i].kind != PERMIT_FLOW)
-			continue;
-		struct prefix peer = o->permits[i].peer; /* the array moves when it grows */
-		struct route way;
-		r = sustain_subnets(o, at, &peer, e);
-		if (r == 0 && route_get(NULL, &peer.addr, &way, NULL) == 0)
-			r = add_gateway(o, &way.gateway, e);
+	size_t n_permits = o->n_permits; /* grows below */
+	int x = 0;
+	for (size_t i = 0; x == 0 && i < n_permits; i++) {
+		struct prefix peer = o->permits[i].peer;
+		if (o->permits[i].kind == PERMIT_FLOW && peer.addr.family != ADDR_NONE)
+			x = add_way_to(o, n, &peer, e);
 	}
-	return r;
+	return x;
 }
 
-static bool is_leased(const struct link_addr *a)
+/* ---- leases ---- */
+
+static void add_server(struct net *n, const char *text, size_t len)
 {
-	return !addr_is_loopback(&a->addr) && !(a->flags & IFA_F_PERMANENT) &&
-	       a->valid != LIFETIME_FOREVER;
+	char one[ADDR_STR_MAX];
+	struct addr a;
+	if (len >= sizeof one || n->n_servers == SERVERS_MAX)
+		return;
+	memcpy(one, text, len);
+	one[len] = 0;
+	if (addr_parse(one, &a) < 0 || a.family != ADDR_V4)
+		return;
+	for (size_t i = 0; i < n->n_servers; i++)
+		if (addr_equal(&n->servers[i], &a))
+			return;
+	n->servers[n->n_servers++] = a;
 }
 
-static bool routers_advertise(const struct present *at)
+static void find_servers(struct net *n, const char *text, const char *mark)
 {
-	for (size_t i = 0; i < at->n_routes; i++)
-		if (at->routes[i].protocol == RTPROT_RA)
+	for (const char *p = text; (p = strstr(p, mark));) {
+		p += strlen(mark);
+		add_server(n, p, strspn(p, "0123456789."));
+	}
+}
+
+static void read_leases(struct net *n, const char *pattern, const char *mark)
+{
+	glob_t found;
+	if (glob(pattern, GLOB_NOSORT, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		char block[4096];
+		struct buf text = BUF_INIT(LEASE_MAX);
+		ssize_t got = 0;
+		_cleanup_close_ int fd =
+		    sys->open(found.gl_pathv[i], O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+		while (fd >= 0 && (got = sys->read(fd, block, sizeof block)) > 0)
+			if (buf_add(&text, block, (size_t)got) < 0)
+				break;
+		find_servers(n, buf_str(&text), mark);
+		buf_free(&text);
+	}
+	globfree(&found);
+}
+
+static void read_all_leases(struct net *n)
+{
+	static const struct {
+		const char *pattern, *mark;
+	} places[] = {
+	    {"/run/systemd/netif/leases/*", "SERVER_ADDRESS="},
+	    {"/var/lib/dhcp/dhclient*.leases", "dhcp-server-identifier "},
+	    {"/var/lib/NetworkManager/*.lease", "SERVER_ADDRESS="},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		read_leases(n, places[i].pattern, places[i].mark);
+}
+
+static bool is_leased4(const struct link_addr *a)
+{
+	return a->addr.family == ADDR_V4 && !addr_is_loopback(&a->addr) &&
+	       !(a->flags & IFA_F_PERMANENT) && a->valid != LIFETIME_FOREVER;
+}
+
+static bool has_lease4(const struct net *n)
+{
+	for (size_t i = 0; i < n->n_addrs; i++)
+		if (is_leased4(&n->addrs[i]))
 			return true;
 	return false;
 }
 
-/* A lease is renewed with the server (most often in the subnet, or behind the gateway as a relay)
- * and, when that fails, by broadcast. */
-static int sustain_lease4(struct order *o, const struct link_addr *a, struct err *e)
+/* A whole address that runs out: DHCPv6 gave it; an advertised prefix gives shorter ones. */
+static bool has_lease6(const struct net *n)
 {
-	const uint8_t ones[4] = {255, 255, 255, 255};
-	struct addr all = addr_v4(ones);
-	struct prefix net = prefix_of(&a->addr, a->prefix_len), broadcast = prefix_of(&all, 32);
-	int r = add(o, PERMIT_DHCP4, &broadcast, "leased address, any server on the link", e);
-	if (r == 0)
-		r = add_neighbour(o, &net, "DHCP server of a leased address", e);
-	return r < 0 ? r : add(o, PERMIT_DHCP4, &net, "leased address, server in the subnet", e);
+	for (size_t i = 0; i < n->n_addrs; i++)
+		if (n->addrs[i].addr.family == ADDR_V6 && n->addrs[i].prefix_len == 128 &&
+		    n->addrs[i].valid != LIFETIME_FOREVER)
+			return true;
+	return false;
 }
 
-static int sustain_leases(struct order *o, const struct present *at, struct err *e)
+/* Where no lease names its server: it is in the subnet, or behind the gateway. */
+static int add_any_server(struct order *o, const struct net *n, struct err *e)
 {
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < at->n_addrs; i++) {
-		const struct link_addr *a = &at->addrs[i];
-		if (!is_leased(a))
+	int x = 0;
+	for (size_t i = 0; x == 0 && i < n->n_addrs; i++) {
+		struct prefix p = prefix_of(&n->addrs[i].peer, n->addrs[i].prefix_len);
+		if (!is_leased4(&n->addrs[i]))
 			continue;
-		if (a->addr.family == ADDR_V4)
-			r = sustain_lease4(o, a, e);
-		else if (a->prefix_len == 128)
-			r = add(o, PERMIT_DHCP6, NULL, "leased address", e);
-		else
-			r = add(o, PERMIT_RA, NULL, "address from a router advertisement", e);
+		x = add(o, PERMIT_DHCP4, &p, "lease renewal, a server in the subnet", e);
+		if (x == 0)
+			x = add_neighbour(o, &p, "lease renewal, a server in the subnet", e);
 	}
-	return r;
+	return x;
+}
+
+static int add_lease4(struct order *o, struct net *n, struct err *e)
+{
+	const uint8_t all[4] = {255, 255, 255, 255};
+	struct addr broadcast = addr_v4(all);
+	struct prefix p = prefix_of(&broadcast, 32);
+	if (!has_lease4(n))
+		return 0;
+	read_all_leases(n);
+	int x = add(o, PERMIT_DHCP4, &p, "lease renewal", e);
+	for (size_t i = 0; x == 0 && i < n->n_servers; i++) {
+		p = prefix_of(&n->servers[i], 32);
+		x = add(o, PERMIT_DHCP4, &p, "lease renewal, its server", e);
+		if (x == 0)
+			x = add_way_to(o, n, &p, e);
+	}
+	return x == 0 && !n->n_servers ? add_any_server(o, n, e) : x;
+}
+
+/* ---- router advertisements ---- */
+
+static int add_routers(struct order *o, const struct net *n, struct err *e)
+{
+	int x = 0;
+	for (size_t i = 0; x == 0 && i < n->n_routes; i++) {
+		const struct route *r = &n->routes[i];
+		if (r->protocol != RTPROT_RA || r->gateway.family != ADDR_V6)
+			continue;
+		struct prefix p = prefix_of(&r->gateway, 128);
+		x = add(o, PERMIT_RA, &p, "router advertisements", e);
+		if (x == 0)
+			x = add_neighbour(o, &p, "router", e);
+	}
+	return x;
+}
+
+static int read_net(struct net *ret, struct err *e)
+{
+	struct net n = {0};
+	int x = route_list(NULL, &n.routes, &n.n_routes, e);
+	if (x == 0)
+		x = link_addr_list(NULL, &n.addrs, &n.n_addrs, e);
+	if (x < 0)
+		free(n.routes);
+	else
+		*ret = n;
+	return x;
 }
 
 int host_sustain(struct order *o, struct err *e)
 {
-	struct present at = {0};
-	int r = route_list(NULL, &at.routes, &at.n_routes, e);
-	if (r == 0)
-		r = link_addr_list(NULL, &at.addrs, &at.n_addrs, e);
-	if (r == 0)
-		r = sustain_gateways(o, &at, e);
-	if (r == 0)
-		r = sustain_peers(o, &at, e);
-	if (r == 0)
-		r = sustain_leases(o, &at, e);
-	if (r == 0 && routers_advertise(&at))
-		r = add(o, PERMIT_RA, NULL, "routes from router advertisements", e);
-	if (r == 0)
-		r = add(o, PERMIT_TOOBIG, NULL, "path MTU", e);
-	present_free(&at);
-	return r;
+	struct net n;
+	int x = read_net(&n, e);
+	if (x < 0)
+		return x;
+	x = add_ways(o, &n, e);
+	if (x == 0)
+		x = add_lease4(o, &n, e);
+	if (x == 0)
+		x = add_routers(o, &n, e);
+	if (x == 0 && has_lease6(&n))
+		x = add(o, PERMIT_DHCP6, NULL, "lease renewal", e);
+	if (x == 0)
+		x = add(o, PERMIT_TOOBIG, NULL, "path MTU", e);
+	free(n.routes);
+	free(n.addrs);
+	return x;
 }
