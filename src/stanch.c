@@ -187,13 +187,15 @@ const struct verb_row verb_table[] = {
         .max_args = 0,
         .run = verb_reassert,
     },
-    {NULL},
+    OBSERVE_ROLE,
+    {0},
 };
 
 /* gen-docs and tests take the tables and bring their own main. */
 #ifndef STANCH_TABLES_ONLY
 static const struct role role_table[] = {
-    {NULL},
+    OBSERVE_ROLE,
+    {0},
 };
 
 int main(int argc, char **argv)
