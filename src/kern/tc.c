@@ -184,12 +184,21 @@ static int on_filter(const struct nlmsghdr *h, void *arg)
 	return MNL_CB_OK;
 }
 
-static int by_order(const void *a, const void *b)
+static bool runs_before(const struct tc_filter *a, const struct tc_filter *b)
 {
-	const struct tc_filter *x = a, *y = b;
-	if (x->chain != y->chain)
-		return x->chain < y->chain ? -1 : 1;
-	return (x->prio > y->prio) - (x->prio < y->prio);
+	return a->chain != b->chain ? a->chain < b->chain : a->prio < b->prio;
+}
+
+/* Stable: within one prio the kernel lists filters as it runs them. */
+static void sort_filters(struct tc_filter *v, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		struct tc_filter f = v[i];
+		size_t at = i;
+		for (; at > 0 && runs_before(&f, &v[at - 1]); at--)
+			v[at] = v[at - 1];
+		v[at] = f;
+	}
 }
 
 int tc_filters(struct nl *nl, int ifindex, enum tc_hook hook, struct tc_filter **ret, size_t *ret_n,
@@ -214,7 +223,7 @@ int tc_filters(struct nl *nl, int ifindex, enum tc_hook hook, struct tc_filter *
 		free(l.v);
 		l.v = NULL;
 	} else {
-		qsort(l.v, l.n, sizeof *l.v, by_order);
+		sort_filters(l.v, l.n);
 	}
 	*ret = l.v;
 	*ret_n = l.n;
@@ -229,7 +238,7 @@ int tc_bpf_add(struct nl *nl, int ifindex, enum tc_hook hook, uint16_t prio, int
 		return err_set(e, -EINVAL, "a tc filter's name is too long");
 	struct nlmsghdr *h =
 	    put_request(bytes, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, ifindex,
-	                hook_parent(hook), 1, TC_H_MAKE((uint32_t)prio << 16, htons(ETH_P_ALL)));
+	                hook_parent(hook), 0, TC_H_MAKE((uint32_t)prio << 16, htons(ETH_P_ALL)));
 	mnl_attr_put_strz(h, TCA_KIND, "bpf");
 	struct nlattr *nest = mnl_attr_nest_start(h, TCA_OPTIONS);
 	mnl_attr_put_u32(h, TCA_BPF_FD, (uint32_t)prog_fd);

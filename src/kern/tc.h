@@ -46,8 +46,9 @@ int tc_clsact_delete(struct nl *nl, int ifindex, struct err *e);
  */
 int tc_filters(struct nl *nl, int ifindex, enum tc_hook hook, struct tc_filter **ret, size_t *ret_n,
                struct err *e);
-/* Attaches a loaded SCHED_CLS program, direct action, every protocol, at exactly this prio with
- * handle 1. -EEXIST: the place is taken. */
+/* Attaches a loaded SCHED_CLS program, direct action, every protocol, at this prio. A prio that
+ * another BPF filter for every protocol has already is shared: the newest runs first there.
+ * -EEXIST, -EINVAL: the prio is taken by something else. */
 int tc_bpf_add(struct nl *nl, int ifindex, enum tc_hook hook, uint16_t prio, int prog_fd,
                const char *name, struct err *e);
 /* Removes exactly this filter (prio, protocol, chain, handle, kind). -ENOENT: there is none. */

@@ -141,7 +141,7 @@ static bool fits_dhcp(const struct cut_permit *k, const struct packet *p)
 		return false;
 	if (k->kind == CUT_DHCP6)
 		return p->family == 6 && p->local_port == 546 && p->peer_port == 547 &&
-		       stays_on_link(p->dst);
+		       (stays_on_link(p->dst) || (k->family == 6 && in_prefix(k, p->dst)));
 	return p->family == 4 && p->local_port == 68 && p->peer_port == 67 &&
 	       (k->family != 4 || in_prefix(k, p->dst) || p->dst[0] == 0xffffffff);
 }
@@ -303,13 +303,15 @@ static bool read_v4(struct __sk_buff *skb, __u32 at, struct packet *p)
 /* ARP for IPv4 over Ethernet; what it is about goes to dst. */
 static bool read_arp(struct __sk_buff *skb, __u32 at, struct packet *p)
 {
-	static const __u8 head[6] = {0, 1, 8, 0, 6, 4};
+	static const __u8 head[7] = {0, 1, 8, 0, 6, 4, 0};
 	__u8 h[28];
 	if (bpf_skb_load_bytes(skb, at, h, sizeof h) < 0)
 		return false;
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 7; i++)
 		if (h[i] != head[i])
 			return false;
+	if (h[7] != 1 && h[7] != 2)
+		return false;
 	__builtin_memcpy(&p->dst[0], h + 24, 4);
 	return true;
 }

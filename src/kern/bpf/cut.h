@@ -22,6 +22,9 @@ enum cut_kind {
 	CUT_NOTHING = 6 /* a permit that lets nothing out */
 };
 
+/* Not for the program: its maker also made the clsact qdisc that it hangs on. */
+#define CUT_FLAG_MADE_CLSACT 1u
+
 struct cut_permit {
 	__u8 kind;   /* enum cut_kind */
 	__u8 family; /* of the peer: 4, 6; 0: none */
@@ -38,7 +41,7 @@ struct cut_config {
 	__u64 narrow_until; /* from then on break-glass permits count; 0: they never do */
 	__u64 drain_until;  /* TCP resets pass until then; 0: they do not */
 	__u32 n_permits;
-	__u32 reserved;
+	__u32 flags; /* CUT_FLAG_* */
 };
 
 /* Index into the counters' map. */
