@@ -136,6 +136,20 @@ static FILE *open_terminal(void)
 	return f;
 }
 
+int ctx_can_ask(struct ctx *c, const struct args *a, const char *question)
+{
+	FILE *tty = args_has(a, "yes") ? NULL : open_terminal();
+	if (!tty && !args_has(a, "yes")) {
+		out_error(&c->out,
+		          "%s There is no terminal to ask on; add --yes, or --dry-run to only look",
+		          question);
+		return EXIT_USAGE;
+	}
+	if (tty)
+		fclose(tty);
+	return EXIT_DONE;
+}
+
 int ctx_ask(struct ctx *c, const struct args *a, const char *fmt, ...)
 {
 	char question[1024], answer[16] = "";
@@ -147,12 +161,8 @@ int ctx_ask(struct ctx *c, const struct args *a, const char *fmt, ...)
 		return EXIT_DONE;
 	fflush(c->out.to);
 	FILE *tty = open_terminal();
-	if (!tty) {
-		out_error(&c->out,
-		          "%s There is no terminal to ask on; add --yes, or --dry-run to only look",
-		          question);
-		return EXIT_USAGE;
-	}
+	if (!tty)
+		return ctx_can_ask(c, a, question);
 	fprintf(tty, "%s [y/N] ", question);
 	fflush(tty);
 	bool read = fgets(answer, sizeof answer, tty) != NULL;

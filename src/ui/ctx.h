@@ -47,6 +47,7 @@ bool may_change_network(void);
 
 /* Asks on the terminal; `--yes` answers. EXIT_DONE: go on; EXIT_USAGE: no terminal and no --yes
  * (told); EXIT_REFUSED: the answer was no (told). */
+int ctx_can_ask(struct ctx *c, const struct args *a, const char *question); /* only the check */
 int ctx_ask(struct ctx *c, const struct args *a, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -292,26 +292,74 @@ static int apply(struct cut *k, struct session *s)
 	return code;
 }
 
-int cut_carry_out(struct cut *k, const char *question)
+/* Shown and done must be the same, though a person took time to answer. */
+static bool same_plan(const struct plan *a, const struct plan *b)
+{
+	bool same = a->n_steps == b->n_steps;
+	for (size_t i = 0; same && i < a->n_steps; i++)
+		same = !strcmp(a->steps[i].effect ? a->steps[i].effect : "",
+		               b->steps[i].effect ? b->steps[i].effect : "");
+	return same;
+}
+
+/* Looks, shows, asks; holds no lock meanwhile, so that others can confirm and undo. */
+static int look_and_ask(struct cut *k, const char *question, struct plan *ret_shown)
 {
 	struct err e = {0};
 	struct session s = {0};
 	bool dry = args_has(k->a, "dry-run");
-	int r = dry ? session_open_read(k->c, &s, &e) : session_open(k->c, JOURNAL_CUT, &s, &e);
+	int r = session_open_read(k->c, &s, &e);
 	if (r < 0)
 		return ctx_fail(k->c, ctx_exit_of(r), &e);
-	cut_set_clocks(k, &k->order.deadlines);
 	int code = make_plan(k, &s);
 	if (code == EXIT_DONE)
 		show_plan(k->c, s.engine, &k->order, &k->plan);
+	session_close(&s);
 	if (code == EXIT_DONE && dry)
 		out_info(&k->c->out, "\nNothing was changed (--dry-run).");
 	if (code == EXIT_DONE && !dry) {
 		out_info(&k->c->out, "%s", "");
 		code = ctx_ask(k->c, k->a, "%s", question);
-		if (code == EXIT_DONE)
-			code = apply(k, &s);
 	}
+	*ret_shown = k->plan;
+	k->plan = (struct plan){0};
+	return code;
+}
+
+static int do_it(struct cut *k, const struct plan *shown)
+{
+	struct err e = {0};
+	struct session s = {0};
+	int r = session_open(k->c, JOURNAL_CUT, &s, &e);
+	if (r < 0)
+		return ctx_fail(k->c, ctx_exit_of(r), &e);
+	cut_set_clocks(k, &k->order.deadlines);
+	int code = make_plan(k, &s);
+	if (code == EXIT_DONE && shown && !same_plan(shown, &k->plan)) {
+		out_error(&k->c->out, "the host has changed since the plan was shown; nothing was "
+		                      "done, look again");
+		code = EXIT_REFUSED;
+	}
+	if (code == EXIT_DONE && !shown)
+		show_plan(k->c, s.engine, &k->order, &k->plan);
+	if (code == EXIT_DONE)
+		code = apply(k, &s);
 	session_close(&s);
+	return code;
+}
+
+int cut_carry_out(struct cut *k, const char *question)
+{
+	struct plan shown = {0};
+	bool dry = args_has(k->a, "dry-run");
+	if (!dry && args_has(k->a, "yes"))
+		return do_it(k, NULL);
+	int code = dry ? EXIT_DONE : ctx_can_ask(k->c, k->a, question);
+	cut_set_clocks(k, &k->order.deadlines);
+	if (code == EXIT_DONE)
+		code = look_and_ask(k, question, &shown);
+	if (code == EXIT_DONE && !dry)
+		code = do_it(k, &shown);
+	plan_free(&shown);
 	return code;
 }

@@ -6,6 +6,8 @@
 
 #include "ui/args.h"
 
+#define HELP_WIDTH 80
+
 static void section(struct out *o, const char *title)
 {
 	fprintf(o->to, "\n%s%s%s\n", out_on(o, STYLE_STRONG), title, out_off(o, STYLE_STRONG));
@@ -38,8 +40,8 @@ void help_list(struct out *o, const struct verb_row *table)
 		fprintf(o->to, "  %-9s %s\n", r->name, r->summary);
 	section(o, "Exit codes");
 	fprintf(o->to,
-	        "  0 done and verified    1 findings or drift     2 usage or configuration\n"
-	        "  3 refused, no change   4 failed, undone        5 partial, see the output\n"
+	        "  0 done and verified    1 findings or drift    2 usage or configuration\n"
+	        "  3 refused, no change   4 failed, undone       5 partial, see the output\n"
 	        "  6 journal or evidence does not match its hashes\n"
 	        "\nOptions and examples: stanch VERB --help, man stanch-VERB\n");
 }
@@ -71,8 +73,13 @@ static bool print_opt(void *arg, const struct opt *opt, unsigned group)
 
 void help_verb(struct out *o, const struct verb_row *row)
 {
-	fprintf(o->to, "stanch %s: %s\n\nusage: stanch %s %s\n\n%s\n", row->name, row->summary,
-	        row->name, row->synopsis, row->text);
+	int width = o->width && o->width < HELP_WIDTH ? o->width : HELP_WIDTH;
+	char usage[64];
+	fprintf(o->to, "stanch %s: %s\n\n", row->name, row->summary);
+	int indent = snprintf(usage, sizeof usage, "usage: stanch %s ", row->name);
+	out_wrap(o, usage, indent, width, STYLE_PLAIN, row->synopsis);
+	fputc('\n', o->to);
+	out_wrap(o, "", 0, width, STYLE_PLAIN, row->text);
 	struct printing p = {.o = o};
 	args_each_opt(row, print_opt, &p);
 	if (!row->examples)

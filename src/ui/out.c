@@ -174,6 +174,47 @@ size_t out_columns(const char *s)
 	return n;
 }
 
+/* Bytes of s that fit into width columns, broken at a blank where there is one. */
+static size_t fitting(const char *s, size_t width)
+{
+	size_t columns = 0, at = 0, blank = 0;
+	for (; s[at] && s[at] != '\n'; at++) {
+		if (((unsigned char)s[at] & 0xc0) != 0x80 && columns++ == width)
+			return blank ? blank : at;
+		if (s[at] == ' ')
+			blank = at;
+	}
+	return at;
+}
+
+static void print_line(struct out *o, enum out_style s, const char *text, size_t n)
+{
+	char raw[LINE_MAX_BYTES], clean[LINE_MAX_BYTES];
+	snprintf(raw, sizeof raw, "%.*s", (int)(n < sizeof raw ? n : sizeof raw - 1), text);
+	fprintf(o->to, "%s%s%s\n", out_on(o, s), out_clean(raw, clean, sizeof clean),
+	        out_off(o, s));
+}
+
+void out_wrap(struct out *o, const char *first, int indent, int width, enum out_style s,
+              const char *text)
+{
+	size_t room = width - indent >= 30 ? (size_t)(width - indent) : LINE_MAX_BYTES;
+	if (o->json)
+		return;
+	fputs(first, o->to);
+	do {
+		size_t n = fitting(text, room);
+		print_line(o, s, text, n);
+		text += n;
+		while (*text == ' ')
+			text++;
+		if (*text == '\n')
+			text++;
+		if (*text && *text != '\n')
+			fprintf(o->to, "%*s", indent, "");
+	} while (*text);
+}
+
 static int table_grow(struct out_table *t)
 {
 	if (t->n_rows < t->cap)
@@ -206,12 +247,21 @@ int out_table_row(struct out_table *t, const char *const *cells, const enum out_
 	return 0;
 }
 
+/* Nothing is printed behind the last cell that has text. */
+static size_t last_cell(const struct out_table *t, size_t row)
+{
+	size_t n = t->n_columns;
+	while (n && !(t->rows[row][n - 1].text && t->rows[row][n - 1].text[0]))
+		n--;
+	return n;
+}
+
 static void print_cell(struct out *o, const struct out_table *t, size_t row, size_t i, size_t width)
 {
 	const char *text = t->rows[row][i].text ? t->rows[row][i].text : "";
 	enum out_style s = t->rows[row][i].style;
 	int pad = (int)(width - out_columns(text));
-	bool right = t->right & 1U << i, at_end = i + 1 == t->n_columns;
+	bool right = t->right & 1U << i, at_end = i + 1 >= last_cell(t, row);
 	fprintf(o->to, "%*s%s%s%s%*s", i ? 2 : 0, "", right ? "" : out_on(o, s), right ? "" : text,
 	        right ? "" : out_off(o, s),
 	        right    ? pad
@@ -234,7 +284,7 @@ void out_table_print(struct out *o, const struct out_table *t)
 		}
 	for (size_t r = 0; r < t->n_rows; r++) {
 		fprintf(o->to, "%*s", t->indent, "");
-		for (size_t i = 0; i < t->n_columns; i++)
+		for (size_t i = 0; i < last_cell(t, r); i++)
 			print_cell(o, t, r, i, width[i]);
 		fputc('\n', o->to);
 	}

@@ -38,6 +38,10 @@ const char *out_off(const struct out *o, enum out_style s);
 const char *out_clean(const char *src, char *dst, size_t n);
 /* "12.3 MB", "4.5 kB/s" without the unit's s; decimal units, at most 8 columns. */
 const char *out_bytes(uint64_t n, char dst[static 16]);
+/* Cleaned text, broken at blanks to `width` columns (0: not broken), each line after `indent`
+ * blanks, the first after `first` instead. A newline in text starts a new line. */
+void out_wrap(struct out *o, const char *first, int indent, int width, enum out_style s,
+              const char *text);
 /* Columns that a UTF-8 string takes: one a character. */
 size_t out_columns(const char *s);
 

@@ -139,19 +139,12 @@ static void show_calls(struct ctx *c, struct engine *g, const struct order *o, c
 static void show_step(struct ctx *c, struct engine *g, const struct order *o, const struct step *s,
                       size_t number)
 {
-	char clean[2048];
-	out_info(&c->out, "  %zu  %s", number,
-	         out_clean(s->effect ? s->effect : s->kind, clean, sizeof clean));
-	if (s->inverse)
-		out_info(&c->out, "     %sundo: %s%s", out_on(&c->out, STYLE_FAINT),
-		         out_clean(s->undo_effect ? s->undo_effect : "taken back exactly", clean,
-		                   sizeof clean),
-		         out_off(&c->out, STYLE_FAINT));
-	else
-		out_info(&c->out, "     %scannot be undone: %s%s", out_on(&c->out, STYLE_WARN),
-		         out_clean(s->no_inverse ? s->no_inverse : "no reason was given", clean,
-		                   sizeof clean),
-		         out_off(&c->out, STYLE_WARN));
+	char first[32];
+	const char *undo = s->inverse ? s->undo_effect : s->no_inverse;
+	snprintf(first, sizeof first, "  %zu  ", number);
+	out_wrap(&c->out, first, 5, c->out.width, STYLE_PLAIN, s->effect ? s->effect : s->kind);
+	out_wrap(&c->out, s->inverse ? "     undo: " : "     no undo: ", 5, c->out.width - 9,
+	         s->inverse ? STYLE_FAINT : STYLE_WARN, undo ? undo : "no reason was given");
 	if (c->out.verbose && g)
 		show_calls(c, g, o, s);
 }
@@ -287,6 +280,8 @@ void show_plan(struct ctx *c, struct engine *g, const struct order *o, const str
 		out_json(&c->out, json_plan(o, p));
 		return;
 	}
+	if (c->out.quiet)
+		return;
 	heading(&c->out, "Steps");
 	for (size_t i = 0; i < p->n_steps; i++)
 		show_step(c, g, o, &p->steps[i], i + 1);
@@ -294,12 +289,10 @@ void show_plan(struct ctx *c, struct engine *g, const struct order *o, const str
 	if (p->n_notes)
 		heading(&c->out, "Notes");
 	for (size_t i = 0; i < p->n_notes; i++) {
-		char clean[2048];
-		out_info(&c->out, "  %s", out_clean(p->notes[i], clean, sizeof clean));
+		out_wrap(&c->out, "  ", 4, c->out.width, STYLE_PLAIN, p->notes[i]);
 	}
 	heading(&c->out, "Will reach");
-	if (!c->out.quiet)
-		show_dims(c, p->dims, p->dim_reasons);
+	show_dims(c, p->dims, p->dim_reasons);
 	heading(&c->out, "Clock");
 	show_clocks(c, o);
 }
@@ -324,10 +317,10 @@ static enum out_style outcome_style(enum engine_outcome o)
 static void show_text(struct ctx *c, const char *text)
 {
 	while (text && *text) {
-		char raw[1024], clean[1024];
+		char line[1024];
 		size_t n = strcspn(text, "\n");
-		snprintf(raw, sizeof raw, "%.*s", (int)(n < 1000 ? n : 1000), text);
-		out_line(&c->out, "  %s", out_clean(raw, clean, sizeof clean));
+		snprintf(line, sizeof line, "%.*s", (int)(n < 1000 ? n : 1000), text);
+		out_wrap(&c->out, "  ", 4, c->out.width, STYLE_PLAIN, line);
 		text += n + (text[n] == '\n');
 	}
 }
@@ -355,7 +348,7 @@ void show_result(struct ctx *c, const struct order *o, const struct plan *p, con
 		return;
 	}
 	enum out_style s = outcome_style(r->outcome);
-	out_line(&c->out, "\no%u %s: %s%s%s", o->id, verb_str(o->verb), out_on(&c->out, s),
+	out_line(&c->out, "\no%u %s: %s%s%s", o->id, event, out_on(&c->out, s),
 	         outcome_text(r->outcome), out_off(&c->out, s));
 	show_dims(c, r->dims, r->dim_reasons);
 	show_text(c, r->text);
