@@ -187,7 +187,6 @@ const struct verb_row verb_table[] = {
         .max_args = 0,
         .run = verb_reassert,
     },
-    OBSERVE_ROLE,
     {0},
 };
 
