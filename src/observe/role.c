@@ -338,7 +338,9 @@ static int conclude(struct parent *p, int r, struct err *e)
 	int w = role_wait(&p->child, r < 0 ? 0 : 5000, &died);
 
 	if (p->failed.code && !p->job->live)
-		return err_set(e, p->failed.code, "%s: %s", p->job->where[0], p->failed.text);
+		return err_set(e, p->failed.code, "%s: %s",
+		               strcmp(p->job->where[0], "-") ? p->job->where[0] : "standard input",
+		               p->failed.text);
 	if (p->failed.code)
 		return err_set(e, p->failed.code, "%s", p->failed.text);
 	if (r < 0)

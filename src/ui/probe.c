@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <linux/neighbour.h>
 #include <linux/types.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "kern/link.h"
 #include "ui/out.h"
 
 static const char *const reach_names[_REACH_MAX] = {
@@ -132,11 +134,29 @@ static void read_errors(int fd, struct icmp_error *ret)
 	}
 }
 
-static void failed(int fd, int code, struct probe *ret)
+/* The kernel gives up on a neighbour after three seconds, we after two: is it still asking? */
+static bool neighbour_silent(const struct addr *to)
+{
+	_cleanup_free_ struct neigh *v = NULL;
+	struct route r;
+	size_t n = 0;
+
+	if (route_get(NULL, to, &r, NULL) < 0 || neigh_list(NULL, &v, &n, NULL) < 0)
+		return false;
+	const struct addr *hop = r.gateway.family ? &r.gateway : to;
+	for (size_t i = 0; i < n; i++)
+		if (v[i].ifindex == r.ifindex && addr_equal(&v[i].addr, hop))
+			return v[i].state & (NUD_INCOMPLETE | NUD_FAILED);
+	return false;
+}
+
+static void failed(int fd, int code, const struct addr *to, struct probe *ret)
 {
 	struct icmp_error icmp = {0};
 
 	read_errors(fd, &icmp);
+	if (code == ETIMEDOUT && !icmp.seen && neighbour_silent(to))
+		code = EHOSTUNREACH;
 	probe_classify(code, &icmp, ret);
 }
 
@@ -201,7 +221,7 @@ static bool take_banner(const char *text, struct probe *ret)
 }
 
 /* What the other side does after the connection is made. */
-static void after_connect(int fd, bool ssh, struct probe *ret)
+static void after_connect(int fd, bool ssh, const struct addr *to, struct probe *ret)
 {
 	char text[256] = "";
 	usec_t until = boot_now() + (ssh ? PROBE_MSEC : PROBE_AFTER) * USEC_PER_MSEC;
@@ -215,7 +235,7 @@ static void after_connect(int fd, bool ssh, struct probe *ret)
 			break;
 		n = sys->read(fd, text + have, sizeof(text) - 1 - have);
 		if (n < 0) {
-			failed(fd, errno, ret);
+			failed(fd, errno, to, ret);
 			ret->outcome = REACH_RESET;
 			return;
 		}
@@ -254,9 +274,9 @@ void probe_tcp(const struct addr *to, uint16_t port, const struct addr *from, st
 	if (code != ETIMEDOUT)
 		ret->latency = boot_now() - begin;
 	if (code)
-		failed(fd, code, ret);
+		failed(fd, code, to, ret);
 	else
-		after_connect(fd, port == SSH_PORT, ret);
+		after_connect(fd, port == SSH_PORT, to, ret);
 	sys->close(fd);
 }
 
@@ -359,6 +379,6 @@ void probe_icmp(const struct addr *to, const struct addr *from, struct probe *re
 	if (code != ETIMEDOUT)
 		ret->latency = boot_now() - begin;
 	if (code)
-		failed(s.fd, code, ret);
+		failed(s.fd, code, to, ret);
 	sys->close(s.fd);
 }
