@@ -32,6 +32,7 @@ static const struct {
 	uint32_t type, len, byteorder;
 } keys[_NFT_KEY_MAX] = {
     [NFT_KEY_NFPROTO] = {2, 1, 1},
+    [NFT_KEY_IFINDEX] = {20, 4, 1},
     [NFT_KEY_IP4] = {7, 4, 2},
     [NFT_KEY_IP6] = {8, 16, 2},
 };

@@ -71,7 +71,7 @@ struct nft_elem {
 	uint64_t left;     /* milliseconds, read back only; 0 with a timeout: about to go */
 };
 
-enum nft_key { NFT_KEY_NFPROTO, NFT_KEY_IP4, NFT_KEY_IP6, _NFT_KEY_MAX };
+enum nft_key { NFT_KEY_NFPROTO, NFT_KEY_IFINDEX, NFT_KEY_IP4, NFT_KEY_IP6, _NFT_KEY_MAX };
 
 struct nft_set {
 	char name[NFT_NAME_CAP];

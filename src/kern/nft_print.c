@@ -27,7 +27,8 @@ enum value {
 struct field {
 	uint8_t base, len;
 	uint16_t off;
-	uint8_t proto; /* only behind this meta l4proto (or the ETH_P_* low byte for headers) */
+	uint8_t
+	    proto; /* of IP version 4 or 6; behind the IP header: only after this meta l4proto */
 	const char *text;
 	enum value value;
 };
@@ -41,8 +42,10 @@ static const struct field payloads[] = {
     {NH, 16, 8, 6, "ip6 saddr", VALUE_IP6},
     {NH, 16, 24, 6, "ip6 daddr", VALUE_IP6},
     {NH, 1, 7, 6, "ip6 hoplimit", VALUE_NUMBER},
-    {TH, 2, 0, 0, "th sport", VALUE_NUMBER},
-    {TH, 2, 2, 0, "th dport", VALUE_NUMBER},
+    {TH, 2, 0, IPPROTO_TCP, "th sport", VALUE_NUMBER},
+    {TH, 2, 2, IPPROTO_TCP, "th dport", VALUE_NUMBER},
+    {TH, 2, 0, IPPROTO_UDP, "th sport", VALUE_NUMBER},
+    {TH, 2, 2, IPPROTO_UDP, "th dport", VALUE_NUMBER},
     {TH, 1, 13, IPPROTO_TCP, "tcp flags", VALUE_HEX},
     {TH, 1, 0, IPPROTO_ICMP, "icmp type", VALUE_NUMBER},
     {TH, 1, 1, IPPROTO_ICMP, "icmp code", VALUE_NUMBER},
@@ -271,7 +274,8 @@ static const char *hook_str(uint8_t family, uint32_t hook)
 static void print_elems(const struct nft_table *t, const struct nft_set *s, const char *prefix,
                         struct buf *out)
 {
-	static const enum value kinds[_NFT_KEY_MAX] = {VALUE_FAMILY, VALUE_IP4, VALUE_IP6};
+	static const enum value kinds[_NFT_KEY_MAX] = {VALUE_FAMILY, VALUE_HOST, VALUE_IP4,
+	                                               VALUE_IP6};
 	for (size_t i = 0; i < s->n_elems; i++) {
 		const struct nft_elem *el = &s->elems[i];
 		if (el->interval_end)
@@ -298,7 +302,8 @@ static void print_elems(const struct nft_table *t, const struct nft_set *s, cons
 static void print_set(const struct nft_table *t, const struct nft_set *s, const char *prefix,
                       struct buf *out)
 {
-	static const char *const types[_NFT_KEY_MAX] = {"nf_proto", "ipv4_addr", "ipv6_addr"};
+	static const char *const types[_NFT_KEY_MAX] = {"nf_proto", "iface_index", "ipv4_addr",
+	                                                "ipv6_addr"};
 	buf_addf(out, "%sadd set %s %s %s { type %s; ", prefix, nft_family_str(t->family), t->name,
 	         s->name, types[s->key]);
 	if (s->flags)

@@ -280,7 +280,8 @@ static enum nft_key key_of(const struct nftnl_set *n)
 	static const struct {
 		uint32_t type;
 		enum nft_key key;
-	} types[] = {{2, NFT_KEY_NFPROTO}, {7, NFT_KEY_IP4}, {8, NFT_KEY_IP6}};
+	} types[] = {
+	    {2, NFT_KEY_NFPROTO}, {20, NFT_KEY_IFINDEX}, {7, NFT_KEY_IP4}, {8, NFT_KEY_IP6}};
 	uint32_t type = nftnl_set_get_u32(n, NFTNL_SET_KEY_TYPE);
 	uint32_t len = nftnl_set_get_u32(n, NFTNL_SET_KEY_LEN);
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)

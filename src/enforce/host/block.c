@@ -243,6 +243,21 @@ static void world_free(struct world *w)
 	free(w->devices);
 }
 
+/* When an interval runs out the kernel hides its start at once, and its end only later. */
+static void drop_orphans(struct nft_table *t)
+{
+	for (size_t i = 0; i < t->n_sets; i++) {
+		struct nft_set *s = &t->sets[i];
+		size_t k = 0;
+		for (size_t at = 0; at < s->n_elems; at++) {
+			bool follows = k && !s->elems[k - 1].interval_end;
+			if (!s->elems[at].interval_end || follows)
+				s->elems[k++] = s->elems[at];
+		}
+		s->n_elems = k;
+	}
+}
+
 static int read_world(struct host *h, const struct layers *l, struct world *ret, struct err *e)
 {
 	struct world w = {.wanted = {true, l->egress || l->ingress}};
@@ -252,6 +267,7 @@ static int read_world(struct host *h, const struct layers *l, struct world *ret,
 		struct err why = {0};
 		r = nft_read_table(&h->nl, families[i], BLOCK_TABLE, true, &w.have[i], &why);
 		w.present[i] = r == 0;
+		drop_orphans(&w.have[i]);
 		if (r == -ENOENT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
 			r = 0;
 		if (r < 0)
@@ -580,7 +596,7 @@ static int describe(const struct order *o, const struct step *s, struct buf *out
 		return r;
 	_cleanup_free_ struct link *v = calloc(l.n_devices + 1, sizeof *v);
 	for (size_t i = 0; v && i < l.n_devices; i++)
-		memcpy(v[i].name, l.devices[i], sizeof v[i].name);
+		memcpy(v[i].name, l.devices[i].name, sizeof v[i].name);
 	r = v ? add_order(&w, o, boot_now(), e) : err_set(e, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = block_desired(w.v, w.n, &want, e);

@@ -89,10 +89,10 @@ static void tell(struct judgement *j, const char *fmt, ...)
 	j->differences++;
 }
 
-static const struct nft_elem *elem_of(const struct nft_set *s, uint8_t key)
+static const struct nft_elem *elem_of(const struct nft_set *s, const uint8_t *key)
 {
 	for (size_t i = 0; s && i < s->n_elems; i++)
-		if (s->elems[i].key[0] == key)
+		if (!memcmp(s->elems[i].key, key, NFT_KEY_MAX))
 			return &s->elems[i];
 	return NULL;
 }
@@ -108,7 +108,7 @@ static void judge_switch(struct judgement *j, const struct nft_table *want,
 	const struct nft_set *w = nft_find_set(want, name), *s = nft_find_set(have, name);
 	unsigned gone = 0;
 	for (size_t i = 0; w && i < w->n_elems; i++) {
-		const struct nft_elem *el = elem_of(s, w->elems[i].key[0]);
+		const struct nft_elem *el = elem_of(s, w->elems[i].key);
 		if (!el) /* a widening that is due by now has happened */
 			gone += strcmp(name, "narrow") || !about_over(&w->elems[i]);
 		else if (!left_agrees(w->elems[i].timeout, el))
@@ -119,10 +119,13 @@ static void judge_switch(struct judgement *j, const struct nft_table *want,
 	}
 	if (!gone)
 		return;
-	tell(j, "table %s %s: set %s is empty%s", nft_family_str(want->family), want->name, name,
-	     !strcmp(name, "armed") ? ": nothing is dropped here" : "");
-	if (!strcmp(name, "armed"))
-		j->armed_gone++;
+	bool all = gone == w->n_elems, armed = !strcmp(name, "armed");
+	tell(j, "table %s %s: set %s has lost %u of its %zu elements%s",
+	     nft_family_str(want->family), want->name, name, gone, w->n_elems,
+	     armed && all ? ": nothing is dropped here"
+	     : armed      ? ": some is not dropped here"
+	                  : "");
+	j->armed_gone += armed && all;
 }
 
 /* Resets may pass only for as long as apply set. */
@@ -373,70 +376,101 @@ static int undo(struct host *h, const struct order *o, struct step *s, const str
 	return r;
 }
 
-/* Empties a switch and sets it anew with another time, in one transaction with the others. */
-static int rearm_table(struct nft_batch *b, const struct nft_table *want)
+/* What was armed by this order, by the kernel's word. */
+struct armed {
+	struct nft_table have[CUT_TABLES_MAX];
+	bool present[CUT_TABLES_MAX];
+};
+
+static void armed_free(struct armed *a)
 {
-	static const char *const names[] = {"armed", "narrow"};
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		const struct nft_set *s = nft_find_set(want, names[i]);
-		if (!s)
-			continue;
-		nft_flush_set(b, want, s);
-		nft_put_elems(b, want, s, s->elems, s->n_elems);
-	}
-	return 0;
+	for (size_t i = 0; i < CUT_TABLES_MAX; i++)
+		nft_table_free(&a->have[i]);
 }
 
-static int still_armed(struct host *h, const struct step *s, const struct nft_table *want,
-                       struct err *e)
+static int armed_read(struct host *h, const struct step *s, struct armed *ret, struct err *e)
 {
-	struct nft_table have;
-	int r = nft_read_table(&h->nl, want->family, CUT_TABLE, true, &have, e);
+	struct armed a = {0};
+	int r = read_all(h, a.have, a.present, e);
+	for (size_t i = 0; r == 0 && i < CUT_TABLES_MAX; i++) {
+		const struct nft_set *armed =
+		    a.present[i] ? nft_find_set(&a.have[i], "armed") : NULL;
+		if (i == 0 && !a.present[i])
+			r = err_set(e, -ENOENT, "the host is not isolated any more");
+		else if (a.present[i] && !is_ours(&a.have[i], s))
+			r = err_set(e, -ENOENT, "table %s " CUT_TABLE " is not this order's",
+			            nft_family_str(families[i]));
+		else if (a.present[i] && (!armed || (i == 0 && !armed->n_elems)))
+			r = err_set(e, -ENOENT,
+			            "the deadline has passed and the kernel has opened the host; "
+			            "isolate it again");
+	}
 	if (r < 0)
-		return r;
-	const struct nft_set *armed = nft_find_set(&have, "armed");
-	if (!is_ours(&have, s))
-		r = err_set(e, -ENOENT, "table %s " CUT_TABLE " is not this order's",
-		            nft_family_str(want->family));
-	else if (!armed || !armed->n_elems)
-		r = err_set(e, -ENOENT,
-		            "the deadline has passed and the kernel has opened the host; isolate "
-		            "it again");
-	nft_table_free(&have);
+		armed_free(&a);
+	else
+		*ret = a;
 	return r;
 }
 
-static int rearm_all(struct host *h, const struct step *s, const struct images *m, struct err *e)
+/* A switch is emptied and set anew, for all that is armed, with another time. */
+static int move_timer(struct nft_batch *b, const struct nft_table *t, const char *name, usec_t left)
+{
+	const struct nft_set *s = nft_find_set(t, name), *armed = nft_find_set(t, "armed");
+	if (!s)
+		return 0;
+	_cleanup_free_ struct nft_elem *v = calloc(armed->n_elems + 1, sizeof *v);
+	if (!v)
+		return -ENOMEM;
+	for (size_t i = 0; i < armed->n_elems; i++) {
+		memcpy(v[i].key, armed->elems[i].key, sizeof v[i].key);
+		v[i].timeout = msec_left(left);
+	}
+	nft_flush_set(b, t, s);
+	nft_put_elems(b, t, s, v, armed->n_elems);
+	return 0;
+}
+
+static int move_timers(struct host *h, const struct armed *a, const struct hold_time *t,
+                       struct err *e)
 {
 	struct nft_batch b;
 	int r = 0;
 	nft_batch_begin(&b);
-	for (size_t i = 0; r == 0 && i < m->n; i++)
-		r = still_armed(h, s, &m->v[i], e);
-	for (size_t i = 0; r == 0 && i < m->n; i++)
-		r = rearm_table(&b, &m->v[i]);
+	for (size_t i = 0; r == 0 && i < CUT_TABLES_MAX; i++) {
+		if (!a->present[i])
+			continue;
+		r = move_timer(&b, &a->have[i], "armed", t->armed);
+		if (r == 0)
+			r = move_timer(&b, &a->have[i], "narrow", t->narrow);
+		if (r < 0)
+			err_set(e, r, "out of memory for the timers");
+	}
 	if (r == 0)
 		r = nft_commit(&h->nl, &b, e);
 	nft_batch_free(&b);
 	return r;
 }
 
-static int check_switches(struct host *h, const struct images *m, struct err *e)
+/* Older kernels keep the old time without a word. */
+static int check_timers(struct host *h, const struct step *s, const struct hold_time *t,
+                        struct err *e)
 {
-	struct judgement j = {.drift = BUF_INIT(1u << 16)};
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < m->n; i++) {
-		struct nft_table have;
-		r = nft_read_table(&h->nl, m->v[i].family, CUT_TABLE, true, &have, e);
-		if (r < 0)
-			break;
-		judge_switch(&j, &m->v[i], &have, "armed");
-		judge_switch(&j, &m->v[i], &have, "narrow");
-		nft_table_free(&have);
+	struct armed a;
+	int r = armed_read(h, s, &a, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < CUT_TABLES_MAX; i++) {
+		const struct nft_set *armed =
+		    a.present[i] ? nft_find_set(&a.have[i], "armed") : NULL;
+		for (size_t k = 0; armed && k < armed->n_elems; k++)
+			if (!left_agrees(msec_left(t->armed), &armed->elems[k]))
+				r = err_set(e, -EIO,
+				            "the timer of table %s " CUT_TABLE
+				            " did not move: it runs out in %llu ms",
+				            nft_family_str(families[i]),
+				            (unsigned long long)armed->elems[k].left);
 	}
-	if (r == 0 && j.differences)
-		r = err_set(e, -EIO, "the timers did not move: %.300s", buf_str(&j.drift));
-	buf_free(&j.drift);
+	armed_free(&a);
 	return r;
 }
 
@@ -444,28 +478,24 @@ static int rearm(struct host *h, const struct order *o, struct step *s, const st
                  struct err *e)
 {
 	struct hold_time t;
-	struct layers l;
-	struct images m = {0};
+	struct armed a;
 	int r = hold_time_of(&o->deadlines, boot_now(), &t);
 	if (r < 0)
 		return err_set(e, r, "the new deadline has passed already");
-	r = layers_from_json(s->forward, &l, e);
+	r = armed_read(h, s, &a, e);
 	if (r < 0)
 		return r;
-	r = cut_images(o, s->token, &l, NULL, 0, &t, &m, e);
+	r = move_timers(h, &a, &t, e);
 	if (r == 0)
-		r = rearm_all(h, s, &m, e);
-	if (r == 0)
-		r = check_switches(h, &m, e);
-	images_free(&m);
-	layers_free(&l);
+		r = check_timers(h, s, &t, e);
+	armed_free(&a);
 	return r;
 }
 
 int cut_drain_off(struct host *h, struct err *e)
 {
 	struct nft_batch b;
-	const struct nft_set drain = {.name = "drain", .key = NFT_KEY_NFPROTO};
+	const struct nft_set drain = {.name = "drain"};
 	int r = 0;
 	nft_batch_begin(&b);
 	for (size_t i = 0; r == 0 && i < CUT_TABLES_MAX; i++) {
@@ -490,8 +520,10 @@ static int describe(const struct order *o, const struct step *s, struct buf *out
 	if (r < 0)
 		return r;
 	_cleanup_free_ struct link *v = calloc(l.n_devices + 1, sizeof *v);
-	for (size_t i = 0; v && i < l.n_devices; i++)
-		memcpy(v[i].name, l.devices[i], sizeof v[i].name);
+	for (size_t i = 0; v && i < l.n_devices; i++) {
+		memcpy(v[i].name, l.devices[i].name, sizeof v[i].name);
+		v[i].ifindex = l.devices[i].ifindex;
+	}
 	(void)hold_time_of(&o->deadlines, boot_now(), &t);
 	t.drain = DRAIN_USEC;
 	r = v ? cut_images(o, s->token, &l, v, l.n_devices, &t, &m, e)

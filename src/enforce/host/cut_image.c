@@ -43,23 +43,32 @@ static bool has_glass(const struct order *o)
 	return false;
 }
 
-/* A set of constants: a rule that looks its family up in it is a switch with a timer. */
-static int add_switch(struct nft_table *t, const char *name, bool on, usec_t left)
+static int add_key(struct nft_set *s, const void *key, size_t n, usec_t left)
 {
-	struct nft_set *s = nft_add_set(t, name, NFT_KEY_NFPROTO, NFT_SET_TIMEOUT);
-	uint8_t all[2] = {NFPROTO_IPV4, NFPROTO_IPV6};
-	if (!s)
+	struct nft_elem *el = nft_add_elem(s);
+	if (!el)
 		return -ENOMEM;
-	if (t->family != NFPROTO_INET)
-		all[0] = t->family;
-	for (size_t i = 0; on && i < (t->family == NFPROTO_INET ? 2 : 1); i++) {
-		struct nft_elem *el = nft_add_elem(s);
-		if (!el)
-			return -ENOMEM;
-		el->key[0] = all[i];
-		el->timeout = msec_left(left);
-	}
+	memcpy(el->key, key, n);
+	el->timeout = msec_left(left);
 	return 0;
+}
+
+/* A rule that looks its packet up in such a set is a switch with a timer: by address family in
+ * inet, by device elsewhere. */
+static int add_switch(struct nft_table *t, const char *name, bool on, usec_t left,
+                      const struct link *v, size_t n)
+{
+	static const uint8_t both[] = {NFPROTO_IPV4, NFPROTO_IPV6};
+	bool inet = t->family == NFPROTO_INET;
+	struct nft_set *s =
+	    nft_add_set(t, name, inet ? NFT_KEY_NFPROTO : NFT_KEY_IFINDEX, NFT_SET_TIMEOUT);
+	int r = s ? 0 : -ENOMEM;
+	for (size_t i = 0; r == 0 && on && inet && i < sizeof both; i++)
+		r = add_key(s, &both[i], 1, left);
+	for (size_t i = 0; r == 0 && on && !inet && i < n; i++)
+		if (v[i].ifindex > 0) /* else it has gone and left only its chain */
+			r = add_key(s, &v[i].ifindex, sizeof v[i].ifindex, left);
+	return r;
 }
 
 static int add_permits(struct nft_table *t, const char *chain, bool out, bool glass,
@@ -89,25 +98,31 @@ static void loopback_rule(struct nft_chain *c, uint32_t meta)
 	nft_verdict(r, NF_ACCEPT, NULL);
 }
 
-static void switched(struct nft_chain *c, const char *set, bool inverted, uint32_t verdict,
-                     const char *to)
+/* device: NFT_META_IIF or NFT_META_OIF, whichever this way knows. */
+static void load_switch(struct nft_rule *r, uint8_t family, uint32_t device)
+{
+	nft_meta(r, family == NFPROTO_INET ? NFT_META_NFPROTO : device);
+}
+
+static void switched(struct nft_chain *c, uint8_t family, uint32_t device, const char *set,
+                     bool inverted, uint32_t verdict, const char *to)
 {
 	struct nft_rule *r = nft_add_rule(c);
 	if (!r)
 		return;
-	nft_meta(r, NFT_META_NFPROTO);
+	load_switch(r, family, device);
 	nft_lookup(r, set, inverted);
 	nft_verdict(r, verdict, to);
 }
 
 /* Resets of the sockets that are about to be destroyed. */
-static void reset_rule(struct nft_chain *c)
+static void reset_rule(struct nft_chain *c, uint8_t family, uint32_t device)
 {
 	const uint8_t tcp = 6, rst = 0x04, none = 0;
 	struct nft_rule *r = nft_add_rule(c);
 	if (!r)
 		return;
-	nft_meta(r, NFT_META_NFPROTO);
+	load_switch(r, family, device);
 	nft_lookup(r, "drain", false);
 	nft_meta(r, NFT_META_L4PROTO);
 	nft_cmp(r, NFT_CMP_EQ, &tcp, 1);
@@ -119,20 +134,20 @@ static void reset_rule(struct nft_chain *c)
 
 /* permits: NULL: what is forwarded fits none. */
 static int add_way(struct nft_table *t, const char *name, const char *permits, const char *glass,
-                   uint32_t loop_meta)
+                   uint32_t device)
 {
 	struct nft_chain *c = nft_add_chain(t, name);
 	if (!c)
 		return -ENOMEM;
-	if (t->family == NFPROTO_INET && loop_meta)
-		loopback_rule(c, loop_meta);
+	if (permits && t->family == NFPROTO_INET)
+		loopback_rule(c, device);
 	if (permits)
 		rule_jump(c, permits);
-	reset_rule(c);
+	reset_rule(c, t->family, device);
 	if (glass)
-		switched(c, "narrow", true, (uint32_t)NFT_JUMP, glass);
-	switched(c, "armed", false, NF_DROP, NULL);
-	return 0;
+		switched(c, t->family, device, "narrow", true, (uint32_t)NFT_JUMP, glass);
+	switched(c, t->family, device, "armed", false, NF_DROP, NULL);
+	return c->error;
 }
 
 static int add_base(struct nft_table *t, const char *name, uint32_t hook, const char *dev,
@@ -183,14 +198,15 @@ static int add_devices(struct nft_table *t, const struct layers *l, const struct
 	return r;
 }
 
-static int fill(struct nft_table *t, const struct order *o, const struct hold_time *h)
+static int fill(struct nft_table *t, const struct order *o, const struct hold_time *h,
+                const struct link *v, size_t n)
 {
 	bool glass = has_glass(o);
-	int r = add_switch(t, "armed", true, h->armed);
+	int r = add_switch(t, "armed", true, h->armed, v, n);
 	if (r == 0)
-		r = add_switch(t, "drain", h->drain != 0, h->drain);
+		r = add_switch(t, "drain", h->drain != 0, h->drain, v, n);
 	if (r == 0 && glass)
-		r = add_switch(t, "narrow", true, h->narrow);
+		r = add_switch(t, "narrow", true, h->narrow, v, n);
 	if (r == 0)
 		r = add_permits(t, "permit_out", true, false, o);
 	if (r == 0)
@@ -207,13 +223,13 @@ static int fill(struct nft_table *t, const struct order *o, const struct hold_ti
 }
 
 static int add_table(struct images *m, uint8_t family, const struct order *o, const char *token,
-                     const struct hold_time *t)
+                     const struct hold_time *t, const struct link *v, size_t n_devices)
 {
 	struct nft_table *n = &m->v[m->n++];
 	*n = (struct nft_table){.family = family};
 	strcpy(n->name, CUT_TABLE);
 	snprintf(n->comment, sizeof n->comment, "stanch %s", token);
-	return fill(n, o, t);
+	return fill(n, o, t, v, n_devices);
 }
 
 int cut_images(const struct order *o, const char *token, const struct layers *l,
@@ -221,20 +237,20 @@ int cut_images(const struct order *o, const char *token, const struct layers *l,
                struct err *e)
 {
 	struct images m = {0};
-	int r = add_table(&m, NFPROTO_INET, o, token, t);
+	int r = add_table(&m, NFPROTO_INET, o, token, t, devices, n);
 	if (r == 0)
-		r = add_way(&m.v[0], "through", NULL, NULL, 0);
+		r = add_way(&m.v[0], "through", NULL, NULL, NFT_META_IIF);
 	if (r == 0)
 		r = add_hooks(&m.v[0]);
 	if (r == 0 && (l->egress || l->ingress)) {
-		r = add_table(&m, NFPROTO_NETDEV, o, token, t);
+		r = add_table(&m, NFPROTO_NETDEV, o, token, t, devices, n);
 		if (r == 0)
 			r = add_devices(&m.v[m.n - 1], l, devices, n);
 	}
 	if (r == 0 && l->bridge) {
-		r = add_table(&m, NFPROTO_BRIDGE, o, token, t);
+		r = add_table(&m, NFPROTO_BRIDGE, o, token, t, devices, n);
 		if (r == 0)
-			r = add_way(&m.v[m.n - 1], "through", NULL, NULL, 0);
+			r = add_way(&m.v[m.n - 1], "through", NULL, NULL, NFT_META_IIF);
 		if (r == 0)
 			r = add_hooks(&m.v[m.n - 1]);
 	}

@@ -79,8 +79,10 @@ static int keep_devices(struct layers *l, const struct link *v, size_t n, struct
 	l->devices = calloc(l->n_devices + 1, sizeof *l->devices);
 	if (!l->devices)
 		return err_set(e, -ENOMEM, "out of memory for %zu devices", n);
-	for (size_t i = 0; i < l->n_devices; i++)
-		memcpy(l->devices[i], v[i].name, IFNAMSIZ);
+	for (size_t i = 0; i < l->n_devices; i++) {
+		memcpy(l->devices[i].name, v[i].name, IFNAMSIZ);
+		l->devices[i].ifindex = v[i].ifindex;
+	}
 	return 0;
 }
 
@@ -191,7 +193,7 @@ static void list_devices(const struct layers *l, struct buf *out)
 {
 	const size_t shown = 12;
 	for (size_t i = 0; i < l->n_devices && i < shown; i++)
-		buf_addf(out, "%s%s", i ? ", " : "", l->devices[i]);
+		buf_addf(out, "%s%s", i ? ", " : "", l->devices[i].name);
 	if (l->n_devices > shown)
 		buf_addf(out, " and %zu more", l->n_devices - shown);
 	if (!l->n_devices)

@@ -208,7 +208,7 @@ static int raw_describe(const struct order *o, const struct step *s, struct buf 
 		    out,
 		    "tc qdisc add dev %s clsact; tc filter add dev %s egress bpf direct-action "
 		    "object-file … (stanch's own, with the same permits)\n",
-		    l.devices[i], l.devices[i]);
+		    l.devices[i].name, l.devices[i].name);
 	layers_free(&l);
 	return out->error;
 }

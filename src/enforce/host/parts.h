@@ -42,7 +42,10 @@ extern const struct step_kind kind_cut, kind_raw, kind_sessions, kind_block;
  * there when the plan was made, for people; apply covers those that are there then. */
 struct layers {
 	bool egress, ingress, bridge;
-	char (*devices)[IFNAMSIZ]; /* owned */
+	struct layer_device {
+		char name[IFNAMSIZ];
+		int ifindex;
+	} * devices; /* owned */
 	size_t n_devices;
 };
 

@@ -58,14 +58,28 @@ int layers_to_json(const struct layers *l, char **ret, struct err *e)
 	_cleanup_json_ json_t *devices = json_array();
 	for (size_t i = 0; devices && i < l->n_devices && i < LAYERS_DEVICES_MAX; i++) {
 		char name[IFNAMSIZ];
-		clean_name(l->devices[i], name);
-		if (json_array_append_new(devices, json_string(name)) < 0)
+		clean_name(l->devices[i].name, name);
+		if (json_array_append_new(devices, json_pack("{s:s,s:i}", "name", name, "ifindex",
+		                                             l->devices[i].ifindex)) < 0)
 			return err_set(e, -ENOMEM, "out of memory for a step's payload");
 	}
 	_cleanup_json_ json_t *j =
 	    json_pack("{s:i,s:b,s:b,s:b,s:O}", "version", VERSION, "egress", l->egress, "ingress",
 	              l->ingress, "bridge", l->bridge, "devices", devices);
 	return dump(j, ret, e);
+}
+
+static int take_device(json_t *row, struct layer_device *d, struct err *e)
+{
+	const char *name;
+	int r = field_unpack(row, "layers: device", e, "{s:s,s:i!}", "name", &name, "ifindex",
+	                     &d->ifindex);
+	if (r == 0)
+		r = field_copy(d->name, sizeof d->name, name, "layers: device", e);
+	if (r == 0 && (!*name || strchr(name, '/') || d->ifindex <= 0))
+		r = err_set(e, -EBADMSG, "layers: \"%s\" with index %d is no device", d->name,
+		            d->ifindex);
+	return r;
 }
 
 static int take_devices(json_t *list, struct layers *l, struct err *e)
@@ -77,16 +91,11 @@ static int take_devices(json_t *list, struct layers *l, struct err *e)
 	l->devices = calloc(n ? n : 1, sizeof *l->devices);
 	if (!l->devices)
 		return err_set(e, -ENOMEM, "out of memory for a step's payload");
-	for (size_t i = 0; i < n; i++) {
-		const char *name = json_string_value(json_array_get(list, i));
-		if (!name || !*name || strchr(name, '/'))
-			return err_set(e, -EBADMSG, "layers: device %zu is no name", i);
-		int r = field_copy(l->devices[i], IFNAMSIZ, name, "layers: device", e);
-		if (r < 0)
-			return r;
-	}
 	l->n_devices = n;
-	return 0;
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = take_device(json_array_get(list, i), &l->devices[i], e);
+	return r;
 }
 
 int layers_from_json(const char *json, struct layers *ret, struct err *e)
