@@ -59,7 +59,8 @@ struct packet {
 	uint32_t frag_id;
 };
 
-/* wire_len >= cap_len. *ret is untouched unless PACKET_IP is returned; it lives as long as data. */
+/* wire_len >= cap_len. Unless PACKET_IP is returned, *ret is of no use. It lives as long
+ * as data. */
 enum packet_kind packet_decode(unsigned linktype, const uint8_t *data, uint32_t cap_len,
                                uint32_t wire_len, struct packet *ret);
 
