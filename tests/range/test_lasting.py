@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""It lasts over a reboot, and its record can be trusted as far as it says."""
+import glob
+import os
+import shutil
+import sqlite3
+import time
+import uuid
+
+import bed as B
+import pytest
+from helpers import head_of, order_id, our_tables
+
+
+def answers(bed, address=B.C2A):
+    return bed.sh("victim", "ping", "-c1", "-W1", "-q", address, check=False).returncode == 0
+
+
+def wipe_kernel(bed):
+    """What a reboot does to the kernel's side: no rule, no tc."""
+    bed.sh("victim", "nft", "flush", "ruleset")
+    for dev in bed.script("victim", "ls /sys/class/net 2>/dev/null; ip -br link").stdout.split():
+        bed.sh("victim", "tc", "qdisc", "del", "dev", dev.split("@")[0], "clsact", check=False)
+
+
+def after_reboot(bed, *args):
+    """Runs stanch with another boot id: a file mounted over the kernel's, for this process alone."""
+    path = f"{bed.dir}/boot_id"
+    with open(path, "w", encoding="ascii") as f:
+        f.write(str(uuid.uuid4()) + "\n")
+    line = f"mount --bind {path} /proc/sys/kernel/random/boot_id && exec {bed.command(*args)}"
+    return bed.sh("victim", "unshare", "--mount", "--propagation", "private", "sh", "-c", line,
+                  check=False)
+
+
+def test_confirmed_orders_come_back(bed):
+    r = bed.stanch_ssh("isolate", "self", "--yes")
+    assert r.code in (0, 5), str(r)
+    assert bed.stanch_ssh("confirm", order_id(r), "--yes").code == 0
+    wipe_kernel(bed)
+    assert answers(bed), "the kernel still cuts: this test cannot fail"
+    r = after_reboot(bed, "reassert")
+    assert r.returncode == 0, r.stdout + r.stderr
+    assert not answers(bed) and not answers(bed, B.C2A6)
+    assert bed.ssh("echo in").stdout == "in\n"
+
+
+def test_unconfirmed_ones_do_not(bed):
+    r = bed.stanch_ssh("isolate", "self", "--yes")
+    assert r.code in (0, 5), str(r)
+    wipe_kernel(bed)
+    r = after_reboot(bed, "reassert")
+    assert answers(bed)
+    assert order_id_in(r.stdout + r.stderr), "it must be told that the order is not applied again"
+
+
+def order_id_in(text):
+    return "o1" in text
+
+
+def test_times_to_live_run_on(bed):
+    """An ended block stays away; one that still runs comes back for what is left of its time."""
+    t = time.monotonic()
+    short = bed.stanch_ssh("block", B.C2A, "--for", "2s", "--yes")
+    long = bed.stanch_ssh("block", B.C2B, "--for", "9s", "--yes")
+    assert short.code == 0 and long.code == 0, f"{short}{long}"
+    wipe_kernel(bed)
+    time.sleep(max(0, t + 3 - time.monotonic()))
+    r = after_reboot(bed, "reassert")
+    assert r.returncode == 0, r.stdout + r.stderr
+    assert answers(bed, B.C2A) and not answers(bed, B.C2B)
+    time.sleep(max(0, t + 11 - time.monotonic()))
+    assert answers(bed, B.C2B)
+
+
+# -- the record
+
+def journal_files(state):
+    found = []
+    for path in glob.glob(state + "/*"):
+        try:
+            with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+                if db.execute("SELECT 1 FROM sqlite_master WHERE name='entries'").fetchone():
+                    found.append(path)
+        except sqlite3.Error:
+            continue
+    return found
+
+
+TAMPER = {
+    "a body": "UPDATE entries SET body = replace(body, '203.0.113.5', '203.0.113.6')",
+    "a time": "UPDATE entries SET wall = wall + 1 WHERE seq = 2",
+    "a row gone": "DELETE FROM entries WHERE seq = 2",
+    "the end gone": "DELETE FROM entries WHERE seq = (SELECT max(seq) FROM entries)",
+    "a signature": "UPDATE head SET signature = zeroblob(64)",
+}
+
+
+@pytest.fixture(scope="module")
+def record():
+    """One bed with two orders in its journal; copies of the state are tampered with."""
+    with B.Bed() as bed:
+        r = bed.stanch_ssh("block", B.C2A, "--yes")
+        assert r.code == 0, str(r)
+        shutil.copytree(bed.state, bed.state + ".first")
+        bed.second = bed.stanch_ssh("block", B.C2B, "--yes")
+        assert bed.second.code == 0, str(bed.second)
+        yield bed
+
+
+def test_an_honest_journal_verifies(record):
+    r = record.stanch("verify", "journal", "--head", head_of(record.second))
+    assert r.code == 0, str(r)
+
+
+@pytest.mark.parametrize("what", TAMPER)
+def test_tampering_is_found(record, what):
+    copy = record.state + "." + what.replace(" ", "-")
+    shutil.copytree(record.state, copy)
+    files = journal_files(copy)
+    assert files, os.listdir(copy)
+    changed = 0
+    for path in files:
+        with sqlite3.connect(path) as db:
+            changed += db.execute(TAMPER[what]).rowcount
+    assert changed, "nothing was tampered with"
+    r = record.stanch("verify", "journal", state=copy)
+    assert r.code == 6, str(r)
+
+
+def test_rows_signed_again_are_found_by_the_head(record):
+    """Root on the host rewrites the end of the record and signs it with the host's own key: here the
+    state is turned back by one order and stanch itself writes another. Only a head that was noted
+    elsewhere tells."""
+    noted = head_of(record.second)
+    forged = record.state + ".first"
+    r = record.stanch("block", B.NEIGHBOUR, "--yes", state=forged)
+    assert r.code in (0, 5), str(r)
+    assert record.stanch("verify", "journal", state=forged).code == 0, "by itself it looks whole"
+    r = record.stanch("verify", "journal", "--head", noted, state=forged)
+    assert r.code == 6, str(r)
+
+
+def in_mount_ns(bed, prepare, *args):
+    line = f"mkdir -p {bed.state} && {prepare} && exec {bed.command(*args)}"
+    return bed.sh("victim", "unshare", "--mount", "--propagation", "private", "sh", "-c", line,
+                  check=False)
+
+
+@pytest.mark.parametrize("how", ["garbage", "full disk", "read-only", "no such place"])
+def test_a_broken_journal_never_blocks_isolate(bed, how):
+    isolate = ("isolate", "self", "--yes", "--keep-in", f"{B.MGMT}/32@22")
+    tmpfs = f"mount -t tmpfs -o size=256k tmpfs {bed.state}"
+    if how == "garbage":
+        assert bed.stanch_ssh("block", B.C2B, "--yes").code == 0
+        for path in journal_files(bed.state):
+            with open(path, "r+b") as f:
+                f.write(os.urandom(8192))
+        r = bed.stanch(*isolate)
+        code, text = r.code, str(r)
+    else:
+        prepare = {"full disk": f"{tmpfs} && {{ head -c 1M /dev/zero >{bed.state}/fill || :; }} 2>/dev/null",
+                   "read-only": f"{tmpfs} && mount -o remount,ro {bed.state}",
+                   "no such place": f"rmdir {bed.state} && : >{bed.state}"}[how]
+        r = in_mount_ns(bed, prepare, *isolate)
+        code, text = r.returncode, r.stdout + r.stderr
+    assert code in (0, 5), text
+    assert "/run" in text, f"it must say where the record is: {text}"
+    assert not answers(bed) and not answers(bed, B.C2A6)
+    assert bed.ssh("echo in").stdout == "in\n"
+    assert our_tables(bed)
