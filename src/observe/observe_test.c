@@ -130,6 +130,15 @@ static void test_owner_match(void **state)
 	assert_int_equal(match(o, "203.0.113.9:5001", "192.0.2.10:80", IPPROTO_TCP), 5);
 	assert_int_equal(match(o, "192.0.2.10:80", "203.0.113.9:5001", IPPROTO_TCP), 0);
 	assert_int_equal(match(o, "[2001:db8::5]:53", "[2001:db8::10]:6000", IPPROTO_UDP), 7);
+	/* Connected and not accepted: its listener's. Closed already: nobody's. */
+	struct owner_socket q = {IPPROTO_TCP, at("192.0.2.10:80"), at("203.0.113.9:5002"),
+	                         .waiting = true};
+	assert_int_equal(owners_add(o, &q), 0);
+	assert_int_equal(match(o, "203.0.113.9:5002", "192.0.2.10:80", IPPROTO_TCP), 5);
+	q.peer.port = 5003;
+	q.waiting = false;
+	assert_int_equal(owners_add(o, &q), 0);
+	assert_int_equal(match(o, "203.0.113.9:5003", "192.0.2.10:80", IPPROTO_TCP), 0);
 	owners_free(o);
 	owners_free(NULL);
 }

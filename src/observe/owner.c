@@ -213,6 +213,11 @@ bool owners_is_self(const struct owners *o, const struct addr *a)
 	return s || addr_is_loopback(a);
 }
 
+/* Without a file in these states: in a listener's queue. Orphans are in others. */
+#define WAITING_STATES                                                                             \
+	(DIAG_STATE_BIT(DIAG_ESTABLISHED) | DIAG_STATE_BIT(DIAG_CLOSE_WAIT) |                      \
+	 DIAG_STATE_BIT(DIAG_SYN_RECV) | DIAG_STATE_BIT(DIAG_NEW_SYN_RECV))
+
 static bool on_socket(void *arg, const struct diag_sock *d)
 {
 	const struct owner_socket s = {
@@ -222,6 +227,8 @@ static bool on_socket(void *arg, const struct diag_sock *d)
 	    .v6only = d->v6only || d->family == AF_INET,
 	    .inode = d->inode,
 	    .uid = d->uid,
+	    .waiting =
+	        d->proto == IPPROTO_TCP && !d->inode && DIAG_STATE_BIT(d->state) & WAITING_STATES,
 	};
 	return owners_add(arg, &s) == 0;
 }
@@ -285,6 +292,8 @@ const struct owner_socket *owners_match(const struct owners *o, const struct flo
 
 	if (!s)
 		s = lookup(o, f->proto, &f->dest, &f->src);
+	if (s && s->waiting)
+		s = lookup_open(o, f->proto, &s->local);
 	/* A port alone names a socket only where the address is ours. */
 	if (!s && owners_is_self(o, &f->src.addr) && f->proto != IPPROTO_TCP)
 		s = lookup_open(o, f->proto, &f->src);

@@ -38,6 +38,7 @@ struct owner_socket {
 	bool v6only;
 	uint64_t inode;
 	uint32_t uid;
+	bool waiting; /* connected, but not accepted yet: no file, its listener owns it */
 };
 int owners_add(struct owners *o, const struct owner_socket *s);
 int owners_add_self(struct owners *o, const struct addr *a);

@@ -162,21 +162,23 @@ static void failed(int fd, int code, const struct addr *to, struct probe *ret)
 
 /* A socket that keeps ICMP errors and is bound to the source. */
 static int probe_socket(const struct addr *to, int type, int proto, const struct addr *from,
-                        struct probe *ret)
+                        struct probe *ret, int *ret_code)
 {
 	int family = to->family == ADDR_V4 ? AF_INET : AF_INET6, on = 1;
 	int fd = sys->socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, proto);
 	struct sockaddr_storage ss;
 
 	if (fd < 0) {
-		probe_classify(errno, NULL, ret);
+		*ret_code = errno;
+		probe_classify(*ret_code, NULL, ret);
 		return -1;
 	}
 	sys->setsockopt(fd, family == AF_INET ? SOL_IP : SOL_IPV6,
 	                family == AF_INET ? IP_RECVERR : IPV6_RECVERR, &on, sizeof(on));
 	if (from->family &&
 	    sys->bind(fd, (struct sockaddr *)&ss, addr_to_sockaddr(from, 0, &ss)) < 0) {
-		probe_classify(errno, NULL, ret);
+		*ret_code = errno;
+		probe_classify(*ret_code, NULL, ret);
 		sys->close(fd);
 		return -1;
 	}
@@ -263,7 +265,7 @@ void probe_tcp(const struct addr *to, uint16_t port, const struct addr *from, st
 	struct sockaddr_storage ss;
 
 	*ret = (struct probe){0};
-	if ((fd = probe_socket(to, SOCK_STREAM, 0, from, ret)) < 0)
+	if ((fd = probe_socket(to, SOCK_STREAM, 0, from, ret, &code)) < 0)
 		return;
 	begin = boot_now();
 	if (sys->connect(fd, (struct sockaddr *)&ss, addr_to_sockaddr(to, port, &ss)) < 0 &&
@@ -341,15 +343,17 @@ static bool echo_open(struct echo *s, const struct addr *to, const struct addr *
                       struct probe *ret)
 {
 	int proto = to->family == ADDR_V4 ? IPPROTO_ICMP : (int)IPPROTO_ICMPV6;
+	int code = 0;
 	usec_t nonce[2] = {wall_now(), boot_now() ^ (usec_t)getpid() << 40};
 
 	s->v6 = to->family == ADDR_V6;
 	memcpy(s->nonce, nonce, sizeof(s->nonce));
-	s->fd = probe_socket(to, SOCK_DGRAM, proto, from, ret);
-	if (s->fd < 0 && (errno == EACCES || errno == EPERM || errno == EPROTONOSUPPORT)) {
-		s->fd = probe_socket(to, SOCK_RAW, proto, from, ret);
+	s->fd = probe_socket(to, SOCK_DGRAM, proto, from, ret, &code);
+	if (s->fd < 0 && (code == EACCES || code == EPERM || code == EPROTONOSUPPORT)) {
+		*ret = (struct probe){0};
+		s->fd = probe_socket(to, SOCK_RAW, proto, from, ret, &code);
 		s->raw = true;
-		if (s->fd < 0 && (errno == EACCES || errno == EPERM))
+		if (s->fd < 0 && (code == EACCES || code == EPERM))
 			snprintf(ret->detail, sizeof(ret->detail),
 			         "ICMP needs root here, or net.ipv4.ping_group_range");
 	}

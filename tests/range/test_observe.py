@@ -296,7 +296,7 @@ def test_short_flow_stays_known(pair):
 
 def test_watch_refuses_with_reason(pair):
     for words, code, text in ((["--tier", "bpf"], 3, "tpacket_v3"), (["--tier", "x"], 3, "tier"),
-                              (["nope0"], 4, "nope0")):
+                              (["nope0"], 3, "nope0")):
         got, _, err = pair.stanch("watch", *words)
         assert got == code and text in err, err
 
@@ -388,7 +388,8 @@ def test_reach_routers_word(pair):
     subprocess.run(["ip", "-n", a, "route", "add", "198.51.100.0/24", "via", B4, "dev", "up0",
                     "onlink"], check=True)
     pair.popen("b", ["/usr/bin/python3", "-c",
-                     "open('/proc/sys/net/ipv4/ip_forward','w').write('1')"]).wait()
+                     "open('/proc/sys/net/ipv4/ip_forward','w').write('1')\n"
+                     "open('/proc/sys/net/ipv4/icmp_ratelimit','w').write('0')"]).wait()
     subprocess.run(["ip", "-n", b, "route", "add", "unreachable", "198.51.100.7/32"], check=True)
     subprocess.run(["ip", "-n", b, "route", "add", "prohibit", "198.51.100.8/32"], check=True)
     code, out, _ = pair.stanch("reach", "198.51.100.7", "--json")
