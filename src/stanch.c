@@ -27,8 +27,7 @@ const struct verb_row verb_table[] = {
     },
     {
         .name = "watch",
-        .synopsis = "[IFACE…] [--file CAPTURE|-] [--log FILE|-] [--run DUR] [--top N] [--tier T] "
-                    "[--write FILE]",
+        .synopsis = "[IFACE…] [--file CAPTURE|-] [--run DUR] [--top N] [--tier T]",
         .summary = "who sends what to whom, which program, and what looks wrong",
         .text = "Counts every flow exactly, live or from a capture file, names the owner where it "
                 "is known, and reports findings with their reasons. Packets are parsed in a child "

@@ -152,8 +152,9 @@ const struct config_key config_keys[] = {
     {"keep", CONFIG_LIST, "ADDR[:PORT]",
      "Traffic that every isolation lets through, both ways, PORT on either side.", set_keep,
      get_keep},
-    {"keep_in", CONFIG_LIST, "PREFIX[@PORT]",
-     "Who may reach TCP PORT of this host through every isolation.", set_keep_in, get_keep_in},
+    {"keep_in", CONFIG_LIST, "PREFIX[@LOCALPORT]",
+     "Who may reach this host, at TCP LOCALPORT, through every isolation.", set_keep_in,
+     get_keep_in},
     {"keep_out", CONFIG_LIST, "ADDR[:PORT]", "What this host may reach through every isolation.",
      set_keep_out, get_keep_out},
     {"break_glass", CONFIG_LIST, "PREFIX",
@@ -222,7 +223,7 @@ int keep_in_parse(const char *s, struct keep_in *ret, struct err *e)
 {
 	char text[PREFIX_STR_MAX + 8];
 	if (strlen(s) >= sizeof text)
-		return err_set(e, -EINVAL, "\"%.60s\" is too long for PREFIX[@PORT]", s);
+		return err_set(e, -EINVAL, "\"%.60s\" is too long for PREFIX[@LOCALPORT]", s);
 	strcpy(text, s);
 	struct keep_in k = {0};
 	char *at = strchr(text, '@'), *end = NULL;

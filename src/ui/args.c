@@ -35,7 +35,7 @@ const struct opt args_cuts[] = {
     {"on-expiry", 0, OPT_TEXT, "open|widen", "what it does: lift the cut, or let break-glass in"},
     {"for", 0, OPT_DURATION, "DUR", "time-to-live: lifted after it, confirmed or not"},
     {"keep", 0, OPT_LIST, "ADDR[:PORT]", "let traffic with ADDR through, PORT on either side"},
-    {"keep-in", 0, OPT_LIST, "PREFIX[@PORT]", "let PREFIX reach TCP PORT of this host"},
+    {"keep-in", 0, OPT_LIST, "PREFIX[@LOCALPORT]", "let PREFIX reach this host, at TCP LOCALPORT"},
     {"keep-out", 0, OPT_LIST, "ADDR[:PORT]", "let this host reach ADDR, at PORT"},
     {"all-or-nothing", 0, OPT_FLAG, NULL, "undo all if any step fails, not only a required one"},
     {NULL},

@@ -39,11 +39,10 @@ void help_list(struct out *o, const struct verb_row *table)
 	for (const struct verb_row *r = table; r->name; r++)
 		fprintf(o->to, "  %-9s %s\n", r->name, r->summary);
 	section(o, "Exit codes");
-	fprintf(o->to,
-	        "  0 done and verified    1 findings or drift    2 usage or configuration\n"
-	        "  3 refused, no change   4 failed, undone       5 partial, see the output\n"
-	        "  6 journal or evidence does not match its hashes\n"
-	        "\nOptions and examples: stanch VERB --help, man stanch-VERB\n");
+	fprintf(o->to, "  0 done and verified    1 findings or drift    2 usage or configuration\n"
+	               "  3 refused, no change   4 failed, undone       5 partial, see the output\n"
+	               "  6 journal or evidence does not match its hashes\n"
+	               "\nOptions and examples: stanch VERB --help, man stanch-VERB\n");
 }
 
 struct printing {
@@ -57,7 +56,7 @@ static bool print_opt(void *arg, const struct opt *opt, unsigned group)
 	static const char *const titles[] = {"Options", "Deadlines and what is let through",
 	                                     "Options of every change", "Options of every command"};
 	struct printing *p = arg;
-	char left[64];
+	char left[80];
 	if (!p->any || group != p->group)
 		section(p->o, titles[group]);
 	p->any = true;
@@ -67,7 +66,7 @@ static bool print_opt(void *arg, const struct opt *opt, unsigned group)
 		snprintf(letter, sizeof letter, "-%c, ", opt->letter);
 	snprintf(left, sizeof left, "%s--%s%s%s", letter, opt->name, opt->value ? " " : "",
 	         opt->value ? opt->value : "");
-	fprintf(p->o->to, "  %-28s %s\n", left, opt->help);
+	fprintf(p->o->to, "  %-32s %s\n", left, opt->help);
 	return true;
 }
 
