@@ -160,23 +160,33 @@ static int run_live(struct child *c, struct err *e)
 	return 0;
 }
 
-static int child_setup(struct child *c, const int *fds, size_t n_fds, struct err *e)
+/* The first message says what to do. */
+static int child_job(struct child *c, struct err *e)
 {
 	struct msg_reader *reader;
 	struct msg m;
 	int r = msg_reader_new(c->channel, &reader);
 
-	if (r < 0 || !n_fds)
-		return err_set(e, r ? r : -EINVAL, "nothing to observe was handed over");
+	if (r < 0)
+		return err_set(e, r, "out of memory in the observing child");
 	r = msg_next(reader, END_WAIT_MS, &m);
 	if (r == 1 && m.type == OBSERVE_START && m.len == sizeof(c->start))
 		memcpy(&c->start, m.body, sizeof(c->start));
-	else
-		r = 0;
 	msg_reader_free(reader);
-	if (r != 1 || !c->start.tick_ms || !c->start.max_flows || c->start.max_flows > FLOWS_MAX)
+	if (!c->start.tick_ms || !c->start.max_flows || c->start.max_flows > FLOWS_MAX)
 		return err_set(e, -EBADMSG, "the job of the observing child makes no sense");
 	c->source = c->start.live ? &ring_source : &file_source;
+	return 0;
+}
+
+static int child_setup(struct child *c, const int *fds, size_t n_fds, struct err *e)
+{
+	int r = child_job(c, e);
+
+	if (r < 0)
+		return r;
+	if (!n_fds)
+		return err_set(e, -EINVAL, "nothing to observe was handed over");
 	if ((r = flowtab_new(c->start.max_flows, child_final, c, &c->flows, e)) < 0)
 		return r;
 	for (; c->n < (c->start.live ? n_fds : 1); c->n++) {
