@@ -309,6 +309,29 @@ static void drain(struct nl *nl, char *p)
 		;
 }
 
+/* Reads answers until all acks are in, one is a refusal, or nothing is left to come. */
+static int collect_acks(struct nl *nl, char *p, struct acks *a, size_t *ret_at, struct err *e)
+{
+	/* The kernel has worked before sendto returns: without acks only refusals are waiting. */
+	bool lost = false;
+	for (;;) {
+		ssize_t got = receive(nl, p, DATAGRAM_MAX, a->wanted ? ANSWER_MSEC : 0, e);
+		if (got == -ENOBUFS && !lost) {
+			lost = true; /* what came before the loss is still in the queue */
+			continue;
+		}
+		if (got == -ETIMEDOUT && a->wanted == 0)
+			return 0;
+		if (got < 0)
+			return (int)got;
+		int r = read_acks(a, (const struct nlmsghdr *)p, (int)got, ret_at, e);
+		if (r < 0)
+			drain(nl, p);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+}
+
 int nl_batch(struct nl *nl, void *bytes, size_t n, size_t n_acks, size_t *ret_at, struct err *e)
 {
 	_cleanup_free_ char *p = malloc(DATAGRAM_MAX);
@@ -324,24 +347,5 @@ int nl_batch(struct nl *nl, void *bytes, size_t n, size_t n_acks, size_t *ret_at
 		set_buffer(nl->fd, SO_SNDBUFFORCE, SO_SNDBUF, n + DATAGRAM_MAX);
 
 	int r = send_all(nl, bytes, n, e);
-	if (r < 0)
-		return r;
-	/* The kernel has worked before sendto returns: without acks only refusals are waiting. */
-	bool lost = false;
-	for (;;) {
-		ssize_t got = receive(nl, p, DATAGRAM_MAX, n_acks ? ANSWER_MSEC : 0, e);
-		if (got == -ENOBUFS && !lost) {
-			lost = true; /* what came before the loss is still in the queue */
-			continue;
-		}
-		if (got == -ETIMEDOUT && n_acks == 0)
-			return 0;
-		if (got < 0)
-			return (int)got;
-		r = read_acks(&a, (const struct nlmsghdr *)p, (int)got, ret_at, e);
-		if (r < 0)
-			drain(nl, p);
-		if (r != 0)
-			return r < 0 ? r : 0;
-	}
+	return r < 0 ? r : collect_acks(nl, p, &a, ret_at, e);
 }

@@ -21,7 +21,7 @@ def conntrack_on(bed):
         type filter hook output priority 0
         ct state new counter accept
     }
-    chain fwd {
+    chain forward_in {
         type filter hook forward priority 0
         ct state new counter accept
     }
