@@ -180,41 +180,41 @@ static inline uint32_t load_addr4(const uint8_t *p)
 	return ntohl(v);
 }
 
-static inline uint64_t common_key(const struct packet *p, uint16_t lo, uint16_t hi)
-{
-	return (uint64_t)lo << K_LO_PORT | (uint64_t)hi << K_HI_PORT |
-	       (uint64_t)p->proto << K_PROTO | (uint64_t)p->vlan << K_VLAN;
-}
-
 static bool has_types(uint8_t proto)
 {
 	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
 }
 
-/* Fills key and direction. Types of ICMP stand where the ports do, but belong to no end. */
-static inline void set_key(const struct flowtab *t, const struct packet *p, struct item *i)
+static void set_addrs6(const struct flowtab *t, const struct packet *p, struct item *i)
+{
+	int c = memcmp(p->src, p->dst, 16);
+	i->dir = c > 0 || (c == 0 && p->sport > p->dport && !has_types(p->proto));
+	memcpy(i->side.lo, i->dir ? p->dst : p->src, 16);
+	memcpy(i->side.hi, i->dir ? p->src : p->dst, 16);
+	i->k0 = mix(load64(i->side.lo) ^ t->seed[0], load64(i->side.lo + 8) ^ t->seed[1]) +
+	        mix(load64(i->side.hi) ^ t->seed[1], load64(i->side.hi + 8) ^ MIX);
+}
+
+/* Fills key and direction. Types of ICMP stand where the ports do, but belong to no end. Which way
+ * a packet goes is chance: no branch may depend on it. */
+static inline __attribute__((always_inline)) void set_key(const struct flowtab *t,
+                                                          const struct packet *p, struct item *i)
 {
 	bool types = has_types(p->proto);
-	uint16_t sport = types ? 0 : p->sport, dport = types ? 0 : p->dport;
+	uint64_t sport = p->sport, dport = p->dport, family = K_V6;
 
 	if (p->family == 4) {
 		uint64_t s = load_addr4(p->src), d = load_addr4(p->dst);
-		i->dir = (s << 16 | sport) > (d << 16 | dport);
-		i->k0 = i->dir ? d << 32 | s : s << 32 | d;
-		i->k1 = K_V4;
+		uint64_t from = s << 16 | (types ? 0 : sport), to = d << 16 | (types ? 0 : dport);
+		i->dir = from > to;
+		i->k0 = (s < d ? s : d) << 32 | (s < d ? d : s);
+		family = K_V4;
 	} else {
-		int c = memcmp(p->src, p->dst, 16);
-		i->dir = c > 0 || (c == 0 && sport > dport);
-		memcpy(i->side.lo, i->dir ? p->dst : p->src, 16);
-		memcpy(i->side.hi, i->dir ? p->src : p->dst, 16);
-		i->k0 = mix(load64(i->side.lo) ^ t->seed[0], load64(i->side.lo + 8) ^ t->seed[1]) +
-		        mix(load64(i->side.hi) ^ t->seed[1], load64(i->side.hi + 8) ^ MIX);
-		i->k1 = K_V6;
+		set_addrs6(t, p, i);
 	}
-	if (types)
-		i->k1 |= common_key(p, p->sport, p->dport);
-	else
-		i->k1 |= i->dir ? common_key(p, dport, sport) : common_key(p, sport, dport);
+	uint64_t swap = (sport ^ dport) & (types ? 0 : -(uint64_t)i->dir);
+	i->k1 = (sport ^ swap) << K_LO_PORT | (dport ^ swap) << K_HI_PORT |
+	        (uint64_t)p->proto << K_PROTO | (uint64_t)p->vlan << K_VLAN | family;
 	i->hash = hash_of(t, i->k0, i->k1);
 }
 
