@@ -86,6 +86,27 @@ static int keep_devices(struct layers *l, const struct link *v, size_t n, struct
 	return 0;
 }
 
+/* One device stands for all, and the usual case takes a single trial: each one waits for the kernel
+ * to let go of its hooks again. */
+static int try_all(struct host *h, struct layers *l, const struct link *v, size_t n, bool bridge,
+                   struct err *e)
+{
+	struct layers with = {.egress = true, .ingress = true, .bridge = bridge};
+	n = n ? 1 : 0;
+	if (try_layers(h, &with, v, n, NULL) == 0) {
+		*l = with;
+		return 0;
+	}
+	int r = try_layers(h, l, v, n, e);
+	with = (struct layers){.ingress = true};
+	l->ingress = r == 0 && try_layers(h, &with, v, n, NULL) == 0;
+	with = (struct layers){.egress = true, .ingress = true};
+	l->egress = l->ingress && try_layers(h, &with, v, n, NULL) == 0;
+	with = (struct layers){.bridge = true};
+	l->bridge = r == 0 && bridge && try_layers(h, &with, v, n, NULL) == 0;
+	return r;
+}
+
 int layers_probe(struct host *h, struct layers *ret, struct err *e)
 {
 	_cleanup_free_ struct link *v = NULL;
@@ -94,22 +115,12 @@ int layers_probe(struct host *h, struct layers *ret, struct err *e)
 	struct layers l = {0};
 	int r = host_devices(&v, &n, &bridge, e);
 	if (r == 0)
-		r = try_layers(h, &l, v, n, e);
+		r = try_all(h, &l, v, n, bridge, e);
 	if (r == -EPERM)
 		err_set(e, r,
 		        "changing nftables needs the capability CAP_NET_ADMIN; run it as root");
-	if (r < 0)
-		return r;
-	struct layers with = {.egress = true, .ingress = true};
-	if (try_layers(h, &with, v, n, NULL) == 0) {
-		l.egress = l.ingress = true;
-	} else {
-		with.egress = false;
-		l.ingress = try_layers(h, &with, v, n, NULL) == 0;
-	}
-	with = (struct layers){.bridge = true};
-	l.bridge = bridge && try_layers(h, &with, v, n, NULL) == 0;
-	r = keep_devices(&l, v, n, e);
+	if (r == 0)
+		r = keep_devices(&l, v, n, e);
 	if (r == 0)
 		*ret = l;
 	return r;
