@@ -429,15 +429,13 @@ int raw_detach(int ifindex, bool made_clsact, struct err *e)
 {
 	struct hook h;
 	int r = hook_open(ifindex, &h, e);
-	if (r == -ENODEV)
-		return 0; /* the device took it all along */
 	if (r < 0)
-		return r;
+		return r == -ENODEV ? 0 : r; /* the device took it all along */
 	r = remove_ours(&h, 0, e);
 	if (r == 0 && made_clsact)
 		r = drop_clsact(&h, e);
 	hook_close(&h);
-	return r;
+	return r == -ENODEV ? 0 : r;
 }
 
 int raw_probe(struct err *e)

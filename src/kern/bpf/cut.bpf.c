@@ -321,7 +321,8 @@ static void read_upper(struct __sk_buff *skb, struct packet *p)
 	__u8 h[16];
 	if (p->fragment)
 		return;
-	if (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP) {
+	if (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP || p->proto == IPPROTO_SCTP ||
+	    p->proto == IPPROTO_DCCP || p->proto == IPPROTO_UDPLITE) {
 		if (p->left < 4 || bpf_skb_load_bytes(skb, p->at, h, 4) < 0)
 			return;
 		p->local_port = h[0] << 8 | h[1];
