@@ -18,6 +18,8 @@ static const struct step *step_of(const struct holds *others, const char *kind)
 
 /* ---- host.raw ---- */
 
+#define RAW_OVER 1 /* time left as raw_read tells it when there is none */
+
 static int attach_all(const struct order *o, const struct hold_time *t, const struct link *v,
                       size_t n, struct raw_device *done, size_t *ret_done, struct step *s,
                       struct err *e)
@@ -81,6 +83,12 @@ static int raw_apply(struct host *h, const struct order *o, struct step *s,
 	return 0;
 }
 
+static bool clock_agrees(usec_t want, usec_t have)
+{
+	const struct nft_elem el = {.timeout = msec_left(have), .left = msec_left(have)};
+	return left_agrees(msec_left(want), &el);
+}
+
 /* One device's share of a verification; false: our program is not there. */
 static bool raw_check(const struct order *o, const struct hold_time *t, const struct link *v,
                       struct buf *drift)
@@ -96,9 +104,8 @@ static bool raw_check(const struct order *o, const struct hold_time *t, const st
 	if (raw_compare(v->ifindex, o->permits, o->n_permits, &same, &why) < 0 || !same)
 		buf_addf(drift, "device %s: the permits of the tc program are not the order's\n",
 		         v->name);
-	const struct nft_elem armed = {.timeout = msec_left(report.armed_left),
-	                               .left = msec_left(report.armed_left)};
-	if (!left_agrees(msec_left(t->armed), &armed))
+	if (!clock_agrees(t->armed, report.armed_left) ||
+	    !clock_agrees(t->narrow, report.narrow_left))
 		buf_addf(drift, "device %s: the tc program's deadline is not the order's\n",
 		         v->name);
 	if (report.foreign_ahead)
@@ -179,7 +186,9 @@ static int raw_time(const struct hold_time *t, struct err *e)
 		struct raw_report report = {0};
 		struct err why = {0};
 		int one = raw_read(v[i].ifindex, &report, &why);
-		if (one == 0 && report.attached)
+		if (one == 0 && report.attached && report.armed_left == RAW_OVER)
+			one = err_set(&why, -ENOENT, "the deadline of its tc program has passed");
+		else if (one == 0 && report.attached)
 			one = raw_rearm(v[i].ifindex, t, &why);
 		if (one < 0 && one != -ENODEV && first == 0)
 			first = err_set(e, one, "device %s: %s", v[i].name, why.text);
