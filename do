@@ -95,16 +95,18 @@ do_setup() {
 build_dir() {
 	dir=$1
 	shift
+	log=$(mktemp /tmp/stanch-build.XXXXXX)
 	if [ ! -f "$dir/build.ninja" ]; then
 		rm -rf "$dir"
-		meson setup "$dir" "$@" >"/tmp/stanch-meson.$$" 2>&1 || {
-			cat "/tmp/stanch-meson.$$" >&2
-			rm -f "/tmp/stanch-meson.$$"
-			die "meson setup $dir failed"
-		}
-		rm -f "/tmp/stanch-meson.$$"
+		meson setup "$dir" "$@" >"$log" 2>&1 || build_failed "meson setup $dir"
 	fi
-	ninja -C "$dir" -j "$jobs" --quiet
+	ninja -C "$dir" -j "$jobs" --quiet >"$log" 2>&1 || build_failed "ninja -C $dir"
+	rm -f "$log"
+}
+build_failed() {
+	tail -n 60 "$log" >&2
+	rm -f "$log"
+	die "$1 failed"
 }
 
 do_build() { build_dir build; }

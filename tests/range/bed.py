@@ -21,6 +21,7 @@ import glob
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -482,7 +483,7 @@ route add default via {GATEWAY6}
 
     def command(self, *args, **more):
         """The same as one line for a shell."""
-        return " ".join(self.stanch_argv(*args, **more))
+        return shlex.join(self.stanch_argv(*args, **more))
 
     def stanch(self, *args, role="victim", env=None, timeout=60, **more):
         """Runs stanch in a namespace, as at the host's own console: without an operator's session."""

@@ -73,7 +73,7 @@ def test_block_is_exact(bed):
 
     # Inward as well: what the blocked one sends ends at this host.
     at_victim = bed.traffic("c2a", "plain", B.VICTIM, 8080, 1000)
-    # 203.0.113.80 is the preferred source only when bound: c2a's first address is the blocked one.
+    # (The first address of c2a, the blocked one, is its source.)
     time.sleep(1.5)
     assert at_victim.ask()["connections"] == 0
 
