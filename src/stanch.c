@@ -19,7 +19,7 @@ const struct verb_row verb_table[] = {
         .synopsis = "[IFACE…] [--every DUR] [--count N]",
         .summary = "packets and bytes in and out, each interface, each second",
         .text = "Reads the kernel's own 64-bit counters and prints their change, with averages at "
-                "the end. Without IFACE every interface but lo.",
+                "the end; kB are 1024 bytes, as in sar. Without IFACE every interface.",
         .opts = rates_opts,
         .examples = "stanch rates\nstanch rates eth0 --every 1s --count 5",
         .max_args = -1,
@@ -31,7 +31,10 @@ const struct verb_row verb_table[] = {
         .summary = "who sends what to whom, which program, and what looks wrong",
         .text = "Counts every flow exactly, live or from a capture file, names the owner where it "
                 "is known, and reports findings with their reasons. Packets are parsed in a child "
-                "process without rights. A screen on a terminal, else one flow a line.",
+                "process without rights. A screen on a terminal, else tables at the end; with "
+                "--json one "
+                "flow a line. Without IFACE every interface that is up but lo; a packet that "
+                "passes two of them counts twice. Exit 1: a finding of score 0.40 or more.",
         .opts = watch_opts,
         .examples = "stanch watch\nstanch watch eth0 --run 30s --json\n"
                     "stanch watch --file capture.pcapng --top 20",
@@ -42,8 +45,9 @@ const struct verb_row verb_table[] = {
         .name = "reach",
         .synopsis = "HOST [--port P]… [--from ADDR]",
         .summary = "can HOST be reached: ping, TCP ports, SSH banner",
-        .text = "Tells refused, filtered, unreachable and reset apart. Exit 0: all reachable, 1: "
-                "not.",
+        .text = "Tells refused, filtered, unreachable and reset apart, for each address of HOST. "
+                "Without --port: ping and SSH on 22. At most 2 s a probe. Exit 0: all reachable, "
+                "1: not.",
         .opts = reach_opts,
         .examples = "stanch reach web01 --port 22 --port 443",
         .min_args = 1,

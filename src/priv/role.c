@@ -90,27 +90,32 @@ int role_spawn(const char *name, const int *fds, size_t n_fds, struct role_child
 	return 0;
 }
 
-static int wait_exit(pid_t pid, int timeout_ms, int *status)
+/* True: it has ended and *status is its own. Where there is no pidfd_open (before Linux 5.3) the
+ * wait is in short sleeps. */
+static bool ended(pid_t pid, int timeout_ms, int *status)
 {
-	usec_t until = boot_now() + (usec_t)(timeout_ms < 0 ? 0 : timeout_ms) * USEC_PER_MSEC;
+	usec_t until = boot_now() + (usec_t)(timeout_ms < 0 ? 0 : timeout_ms) * USEC_PER_MSEC, now;
 	struct pollfd p = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
-	int r = 0;
+	bool done;
 
-	while (p.fd >= 0 && boot_now() < until) {
-		r = sys->poll(&p, 1, (int)((until - boot_now()) / USEC_PER_MSEC) + 1);
-		if (r > 0)
-			break;
+	while (!(done = waitpid(pid, status, WNOHANG) == pid) && (now = boot_now()) < until) {
+		int left = (int)((until - now) / USEC_PER_MSEC) + 1;
+		sys->poll(&p, p.fd >= 0, p.fd >= 0 || left < 10 ? left : 10);
 	}
 	if (p.fd >= 0)
 		sys->close(p.fd);
-	if (r <= 0 && waitpid(pid, status, WNOHANG) == pid)
+	return done;
+}
+
+static int wait_exit(pid_t pid, int timeout_ms, int *status)
+{
+	if (ended(pid, timeout_ms, status))
 		return 0;
-	if (r <= 0)
-		kill(pid, SIGKILL);
+	kill(pid, SIGKILL);
 	while (waitpid(pid, status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
-	return r > 0 ? 0 : -ETIMEDOUT;
+	return -ETIMEDOUT;
 }
 
 int role_wait(struct role_child *c, int timeout_ms, struct err *e)
