@@ -160,13 +160,13 @@ class Demo:
         strangers = helpers.strangers(self.bed.wire.rows(ended, until))
         n = sum(r["frames"] for r in strangers)
         last = max((r["last"] for h, role, _ in HOSTS for r in self.bed.at[role].rows(begun, until, src=B.VICTIM)
-                    if r["proto"] == "tcp"), default=begun)
+                    if r["proto"] == "tcp" and r.get("info") != "rst"), default=begun)
         self.s.say(f"  frames outside the allow-list on the wire for 6 s: {n}; lines typed and answered: {typed}")
-        self.s.say(f"  last frame at a far end {max(0, last - begun) / 1e6:.0f} ms after Enter")
+        self.s.say(f"  last data at a far end {max(0, last - begun) / 1e6:.0f} ms after Enter")
         self.s.claim("`isolate self`: nothing but the allow-list leaves", f"{n} frames in 6 s",
                      code in (0, 5) and n == 0)
         self.s.claim("the operator still types", f"{typed} lines", typed > 10)
-        self.s.claim("the cut was whole", f"{max(0, last - begun) / 1e6:.0f} ms after Enter",
+        self.s.claim("the last uploaded byte arrived", f"{max(0, last - begun) / 1e6:.0f} ms after Enter",
                      last < ended)
 
     def confirm(self):
