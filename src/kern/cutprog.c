@@ -24,17 +24,17 @@
 
 static const char *const map_names[] = {"stanch_config", "stanch_permits", "stanch_counts"};
 
-/* libbpf tells why through a callback only; the last line of it is what a person needs. */
-static _Thread_local char last_words[160];
+/* libbpf tells why through a callback only; its first warning is the one that names the cause. */
+static _Thread_local char first_words[160];
 
 static int __attribute__((format(printf, 2, 0)))
 on_words(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-	if (level != LIBBPF_WARN)
+	if (level != LIBBPF_WARN || first_words[0])
 		return 0;
-	int n = vsnprintf(last_words, sizeof last_words, fmt, ap);
-	if (n > 0 && (size_t)n < sizeof last_words && last_words[n - 1] == '\n')
-		last_words[n - 1] = '\0';
+	int n = vsnprintf(first_words, sizeof first_words, fmt, ap);
+	if (n > 0 && (size_t)n < sizeof first_words && first_words[n - 1] == '\n')
+		first_words[n - 1] = '\0';
 	return n;
 }
 
@@ -79,6 +79,21 @@ static int object_info(int fd, void *info, size_t n, struct err *e)
 	return 0;
 }
 
+/* Of the program that this binary carries; learnt when it is first loaded. */
+static uint8_t tag[BPF_TAG_SIZE];
+static bool tag_known;
+
+static int learn_tag(const struct cutprog *c, struct err *e)
+{
+	struct bpf_prog_info info = {0};
+	int r = tag_known ? 0 : object_info(c->prog, &info, sizeof info, e);
+	if (r == 0 && !tag_known) {
+		memcpy(tag, info.tag, sizeof tag);
+		tag_known = true;
+	}
+	return r;
+}
+
 static int fill(const struct cutprog *c, const struct cut_config *config,
                 const struct cut_permit *p, struct err *e)
 {
@@ -103,9 +118,9 @@ static int not_loaded(int code, struct err *e)
 		               "CAP_NET_ADMIN in the first user namespace)");
 	if (code == -EINVAL || code == -ENOSYS || code == -ENOTSUP)
 		return err_set(e, -EOPNOTSUPP, "this kernel does not take the tc program: %s",
-		               last_words[0] ? last_words : strerror(-code));
+		               first_words[0] ? first_words : strerror(-code));
 	return err_set(e, code, "loading the tc program: %s",
-	               last_words[0] ? last_words : strerror(-code));
+	               first_words[0] ? first_words : strerror(-code));
 }
 
 int cutprog_load(const struct cut_config *config, const struct cut_permit *p, struct cutprog *ret,
@@ -115,7 +130,7 @@ int cutprog_load(const struct cut_config *config, const struct cut_permit *p, st
 	if (config->n_permits > CUT_PERMITS_MAX)
 		return err_set(e, -E2BIG, "the tc program takes at most %d permits",
 		               CUT_PERMITS_MAX);
-	last_words[0] = '\0';
+	first_words[0] = '\0';
 	libbpf_print_fn_t before = libbpf_set_print(on_words);
 	struct cut_bpf *s = cut_bpf__open_and_load();
 	int r = s ? 0 : -errno;
@@ -132,6 +147,8 @@ int cutprog_load(const struct cut_config *config, const struct cut_permit *p, st
 	cut_bpf__destroy(s);
 	r = r < 0 ? err_set(e, r, "loading the tc program: %s", strerror(-r))
 	          : fill(&c, config, p, e);
+	if (r == 0)
+		r = learn_tag(&c, e);
 	if (r < 0)
 		cutprog_close(&c);
 	else
@@ -157,21 +174,13 @@ static int program_info(uint32_t id, int *ret_fd, struct bpf_prog_info *ret, str
 /* The kernel computes the tag, and not every kernel in the same way: ask it. */
 static int own_tag(uint8_t ret[static BPF_TAG_SIZE], struct err *e)
 {
-	static uint8_t tag[BPF_TAG_SIZE];
-	static bool known;
-	if (!known) {
+	if (!tag_known) {
 		const struct cut_config none = {.version = CUT_VERSION};
 		struct cutprog c;
-		struct bpf_prog_info info = {0};
 		int r = cutprog_load(&none, NULL, &c, e);
 		if (r < 0)
 			return r;
-		r = object_info(c.prog, &info, sizeof info, e);
 		cutprog_close(&c);
-		if (r < 0)
-			return r;
-		memcpy(tag, info.tag, sizeof tag);
-		known = true;
 	}
 	memcpy(ret, tag, sizeof tag);
 	return 0;
@@ -179,13 +188,13 @@ static int own_tag(uint8_t ret[static BPF_TAG_SIZE], struct err *e)
 
 static int kin_of(const struct bpf_prog_info *info, enum cutprog_kin *ret, struct err *e)
 {
-	uint8_t tag[BPF_TAG_SIZE];
+	uint8_t own[BPF_TAG_SIZE];
 	*ret = CUTPROG_FOREIGN;
 	if (info->type != BPF_PROG_TYPE_SCHED_CLS || strcmp(info->name, CUTPROG_NAME) != 0)
 		return 0;
-	int r = own_tag(tag, e);
+	int r = own_tag(own, e);
 	if (r == 0)
-		*ret = memcmp(tag, info->tag, sizeof tag) ? CUTPROG_KIN : CUTPROG_OURS;
+		*ret = memcmp(own, info->tag, sizeof own) ? CUTPROG_KIN : CUTPROG_OURS;
 	return r;
 }
 

@@ -67,6 +67,12 @@ struct {
 	__type(value, __u64);
 } stanch_counts SEC(".maps");
 
+/*
+ * Functions that are not static are verified by the kernel each by itself, once: that keeps loading
+ * at a few milliseconds. They take pointers that may be NULL for all the verifier knows.
+ */
+#define ONCE __attribute__((noinline))
+
 /* What the permits are asked about. Words are in network order, ports in host order. */
 struct packet {
 	__u32 src[4], dst[4];
@@ -146,8 +152,10 @@ static bool fits_dhcp(const struct cut_permit *k, const struct packet *p)
 	       (k->family != 4 || in_prefix(k, p->dst) || p->dst[0] == 0xffffffff);
 }
 
-static bool fits(const struct cut_permit *k, const struct packet *p)
+ONCE int fits(const struct cut_permit *k, const struct packet *p)
 {
+	if (!k || !p)
+		return 0;
 	switch (k->kind) {
 	case CUT_FLOW:
 		return p->family && fits_flow(k, p);
@@ -172,8 +180,10 @@ static long ask(__u32 i, void *arg)
 		return 1;
 	if (k->breakglass && !q->broken_glass)
 		return 0;
-	q->fits = fits(k, &q->p);
-	return q->fits;
+	if (!fits(k, &q->p))
+		return 0;
+	q->fits = 1;
+	return 1;
 }
 
 struct walk {
@@ -220,8 +230,10 @@ static bool is_extension(__u8 next)
 	       next == NEXT_AUTH || next == NEXT_DESTINATION;
 }
 
-static bool read_v6(struct __sk_buff *skb, __u32 at, struct packet *p)
+ONCE int read_v6(struct __sk_buff *skb, __u32 at, struct packet *p)
 {
+	if (!p)
+		return 0;
 	__u8 h[8];
 	if (bpf_skb_load_bytes(skb, at, h, sizeof h) < 0 || h[0] >> 4 != 6 ||
 	    bpf_skb_load_bytes(skb, at + 8, p->src, sizeof p->src) < 0 ||
@@ -273,8 +285,10 @@ static long option(__u32 i, void *arg)
 	return 0;
 }
 
-static bool read_v4(struct __sk_buff *skb, __u32 at, struct packet *p)
+ONCE int read_v4(struct __sk_buff *skb, __u32 at, struct packet *p)
 {
+	if (!p)
+		return 0;
 	__u8 h[20];
 	if (bpf_skb_load_bytes(skb, at, h, sizeof h) < 0 || h[0] >> 4 != 4)
 		return false;
@@ -301,8 +315,10 @@ static bool read_v4(struct __sk_buff *skb, __u32 at, struct packet *p)
 }
 
 /* ARP for IPv4 over Ethernet; what it is about goes to dst. */
-static bool read_arp(struct __sk_buff *skb, __u32 at, struct packet *p)
+ONCE int read_arp(struct __sk_buff *skb, __u32 at, struct packet *p)
 {
+	if (!p)
+		return 0;
 	static const __u8 head[7] = {0, 1, 8, 0, 6, 4, 0};
 	__u8 h[28];
 	if (bpf_skb_load_bytes(skb, at, h, sizeof h) < 0)
@@ -316,15 +332,15 @@ static bool read_arp(struct __sk_buff *skb, __u32 at, struct packet *p)
 	return true;
 }
 
-static void read_upper(struct __sk_buff *skb, struct packet *p)
+ONCE int read_upper(struct __sk_buff *skb, struct packet *p)
 {
 	__u8 h[16];
-	if (p->fragment)
-		return;
+	if (!p || p->fragment)
+		return 0;
 	if (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP || p->proto == IPPROTO_SCTP ||
 	    p->proto == IPPROTO_DCCP || p->proto == IPPROTO_UDPLITE) {
 		if (p->left < 4 || bpf_skb_load_bytes(skb, p->at, h, 4) < 0)
-			return;
+			return 0;
 		p->local_port = h[0] << 8 | h[1];
 		p->peer_port = h[2] << 8 | h[3];
 		p->has_ports = 1;
@@ -335,6 +351,7 @@ static void read_upper(struct __sk_buff *skb, struct packet *p)
 	if (p->proto == IPPROTO_ICMPV6 && p->left >= 4 &&
 	    bpf_skb_load_bytes(skb, p->at, &p->type, 1) == 0 && p->left >= 24)
 		bpf_skb_load_bytes(skb, p->at + 8, p->target, sizeof p->target);
+	return 0;
 }
 
 /* Ethernet's type behind up to VLAN_TAGS_MAX tags; *at moves behind them. */
