@@ -257,8 +257,13 @@ static void explain(const struct pair *q, double ratio, double rate, double shar
 	reason(f, "%.1f MB sent to %s in %" PRIu64 " flow%s; counts from %.0f MB, fully at %.0f MB",
 	       (double)q->bytes_out / 1e6, other, q->flows, q->flows == 1 ? "" : "s",
 	       UPLOAD_VOLUME_LOW / 1e6, UPLOAD_VOLUME_HIGH / 1e6);
-	reason(f, "%.1f bytes out for each byte in (%.1f MB in); counts from %.0f, fully at %.0f",
-	       ratio, (double)q->bytes_in / 1e6, UPLOAD_RATIO_LOW, UPLOAD_RATIO_HIGH);
+	if (q->bytes_in)
+		reason(
+		    f,
+		    "%.1f bytes out for each byte in (%.1f MB in); counts from %.0f, fully at %.0f",
+		    ratio, (double)q->bytes_in / 1e6, UPLOAD_RATIO_LOW, UPLOAD_RATIO_HIGH);
+	else
+		reason(f, "nothing came back");
 	reason(f, "%.1f kB a second on average; counts from %.0f, fully at %.0f", rate / 1e3,
 	       UPLOAD_RATE_LOW / 1e3, UPLOAD_RATE_HIGH / 1e3);
 	reason(f, "%.0f %% of all bytes that went out; counts from %.0f %%, fully at %.0f %%",
@@ -288,6 +293,7 @@ bool upload_score(const struct pairs *p, const struct pair *q, struct finding *r
 	       UPLOAD_W_RATE * part(rate, UPLOAD_RATE_LOW, UPLOAD_RATE_HIGH) +
 	       UPLOAD_W_SHARE * part(share, UPLOAD_SHARE_LOW, UPLOAD_SHARE_HIGH);
 	f.score = UPLOAD_W_VOLUME * volume + rest * (volume < 0.5 ? 2 * volume : 1);
+	f.score = round(f.score * 1000) / 1000;
 	if (f.score < UPLOAD_SAY || ratio < 1)
 		return false;
 	f.src.addr = q->ours;
