@@ -14,10 +14,11 @@
 struct ctx {
 	struct out out;
 	struct config config;
-	const char *config_path;          /* as given or the default */
-	bool config_given;                /* by --config: then it must exist */
-	char state_dir[CONFIG_STATE_MAX]; /* absolute: --state, else the configuration's */
-	const char *incident;             /* --incident; NULL: the one in use */
+	const char *config_path;               /* as given or the default */
+	bool config_given;                     /* by --config: then it must exist */
+	char state_dir[CONFIG_STATE_MAX];      /* absolute: --state, else the configuration's */
+	char typed[2 * CONFIG_STATE_MAX + 32]; /* " --state DIR --config FILE" as given; "" */
+	const char *incident;                  /* --incident; NULL: the one in use */
 };
 
 /* Tells e on standard error and returns code, so that `return ctx_fail(c, EXIT_REFUSED, &e)` reads

@@ -251,7 +251,8 @@ static int make_plan(struct cut *k, struct session *s)
 static void tell_way_in(struct cut *k, const struct roundtrip *t)
 {
 	const struct out *o = &k->c->out;
-	if (o->json || k->order.state == ORDER_FAILED)
+	bool matters = k->order.verb == VERB_ISOLATE || k->order.deadlines.confirm_by_wall;
+	if (o->json || k->order.state == ORDER_FAILED || (!matters && !t->passed))
 		return;
 	if (t->passed)
 		out_info(&k->c->out, "\nWay in: %s%s%s", out_on(o, STYLE_GOOD), t->how,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Guards, and the allow-list that the command line makes. */
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,9 +11,7 @@
 
 #include <cmocka.h>
 
-#define STANCH_TABLES_ONLY
-#include "stanch.c"
-
+#include "base/table.h"
 #include "ui/cut.h"
 #include "ui/guard.h"
 #include "ui/roundtrip.h"
@@ -178,6 +177,23 @@ static void connects_tell_apart(void **state)
 	close(fd);
 }
 
+/* A way in that answered before the cut and does not now takes the order back; one that never did
+ * says nothing. */
+static void silence_after_the_cut_counts(void **state)
+{
+	struct operator_sessions none = {0};
+	struct ctx c = {.out = {.to = stdout, .json = true}};
+	struct order o = {.id = 1};
+	struct err e = {0};
+	struct roundtrip t = {.c = &c, .sessions = &none, .n_paths = 1};
+	t.paths[0] = (struct endpoint){address("240.0.0.1"), 9};
+	assert_int_equal(roundtrip_check(&t, &o, &e), 0);
+	assert_int_equal(t.possible, 0);
+	t.answered[0] = true;
+	assert_int_equal(roundtrip_check(&t, &o, &e), -EHOSTUNREACH);
+	assert_true(t.possible == 1 && t.passed == 0 && e.text[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +202,7 @@ int main(void)
 	    cmocka_unit_test(clocks_agree),
 	    cmocka_unit_test(times_are_read_at_a_glance),
 	    cmocka_unit_test(connects_tell_apart),
+	    cmocka_unit_test(silence_after_the_cut_counts),
 	};
 	return cmocka_run_group_tests(tests, make_world, NULL);
 }

@@ -106,6 +106,22 @@ static int find_state(struct ctx *c, const struct args *a)
 	return EXIT_DONE;
 }
 
+/* What a next command needs to have the same state and configuration. */
+static void remember_typed(struct ctx *c, const struct args *a)
+{
+	static const char *const names[] = {"state", "config"};
+	size_t at = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *v = args_text(a, names[i], NULL);
+		char clean[CONFIG_STATE_MAX];
+		if (!v || at >= sizeof c->typed)
+			continue;
+		int n = snprintf(c->typed + at, sizeof c->typed - at, " --%s %s", names[i],
+		                 out_clean(v, clean, sizeof clean));
+		at += n > 0 ? (size_t)n : 0;
+	}
+}
+
 static int run_verb(struct ctx *c, const struct args *a)
 {
 	int r = load_config(c, a);
@@ -113,6 +129,7 @@ static int run_verb(struct ctx *c, const struct args *a)
 		r = find_state(c, a);
 	if (r != EXIT_DONE)
 		return r;
+	remember_typed(c, a);
 	c->incident = args_text(a, "incident", NULL);
 	if (a->verb->flags & VERB_ROOT && !may_change_network()) {
 		out_error(&c->out,

@@ -43,7 +43,7 @@ static void element(struct buf *out, const char *tag, const char *text)
 static const char page_head[] =
     "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-    "style-src 'unsafe-inline'\">\n<title>Incident</title>\n<style>\n"
+    "style-src 'unsafe-inline'\">\n<title>Incident report</title>\n<style>\n"
     "body{font:15px/1.5 system-ui,sans-serif;max-width:64em;margin:2em auto;padding:0 1em;"
     "color:#1a1a1a;background:#fff}\n"
     "h1{font-size:1.6em}h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #ccc}\n"

@@ -162,12 +162,22 @@ static void show_permits(struct ctx *c, const struct order *o)
 	}
 }
 
+static void show_text(struct ctx *c, const char *text)
+{
+	while (text && *text) {
+		char line[1024];
+		size_t n = strcspn(text, "\n");
+		snprintf(line, sizeof line, "%.*s", (int)(n < 1000 ? n : 1000), text);
+		out_wrap(&c->out, "  ", 4, c->out.width, STYLE_PLAIN, line);
+		text += n + (text[n] == '\n');
+	}
+}
+
 static void show_clocks(struct ctx *c, const struct order *o)
 {
 	struct buf b = BUF_INIT(4096);
 	clocks_text(o, wall_now(), &b);
-	for (const char *p = buf_str(&b); *p; p += strcspn(p, "\n") + 1)
-		out_line(&c->out, "  %.*s", (int)strcspn(p, "\n"), p);
+	show_text(c, buf_str(&b));
 	buf_free(&b);
 }
 
@@ -314,17 +324,6 @@ static enum out_style outcome_style(enum engine_outcome o)
 	return o == ENGINE_DONE ? STYLE_GOOD : o == ENGINE_PARTIAL ? STYLE_WARN : STYLE_BAD;
 }
 
-static void show_text(struct ctx *c, const char *text)
-{
-	while (text && *text) {
-		char line[1024];
-		size_t n = strcspn(text, "\n");
-		snprintf(line, sizeof line, "%.*s", (int)(n < 1000 ? n : 1000), text);
-		out_wrap(&c->out, "  ", 4, c->out.width, STYLE_PLAIN, line);
-		text += n + (text[n] == '\n');
-	}
-}
-
 static json_t *json_result(const struct order *o, const struct plan *p, const struct report *r,
                            const char *event)
 {
@@ -360,11 +359,12 @@ void show_result(struct ctx *c, const struct order *o, const struct plan *p, con
 	if (o->state == ORDER_UNCONFIRMED)
 		out_line(&c->out,
 		         "\nOpen a second SSH session; if it works, type there:  %sstanch "
-		         "confirm o%u%s",
-		         out_on(&c->out, STYLE_STRONG), o->id, out_off(&c->out, STYLE_STRONG));
+		         "confirm o%u%s%s",
+		         out_on(&c->out, STYLE_STRONG), o->id, c->typed,
+		         out_off(&c->out, STYLE_STRONG));
 	if (holds)
-		out_info(&c->out, "%sTo take it back:  stanch undo o%u",
-		         o->state == ORDER_UNCONFIRMED ? "" : "\n", o->id);
+		out_info(&c->out, "%sTo take it back:  stanch undo o%u%s",
+		         o->state == ORDER_UNCONFIRMED ? "" : "\n", o->id, c->typed);
 }
 
 enum exit_code exit_of_outcome(enum engine_outcome o)

@@ -9,9 +9,7 @@
 
 #include <cmocka.h>
 
-#define STANCH_TABLES_ONLY
-#include "stanch.c"
-
+#include "model/driver_ops.h"
 #include "ui/args.h"
 #include "ui/guard.h"
 
@@ -86,7 +84,7 @@ static bool takes(const struct verb_row *r, const char *name)
 /* Each --option in text is one that the verb takes; names may end in "…" for a family. */
 static void check_words(const struct verb_row *r, const char *text)
 {
-	for (const char *p = text; (p = strstr(p, "--")); p++) {
+	for (const char *p = text; (p = strstr(p, "--"));) {
 		char name[64];
 		size_t n = 0;
 		for (p += 2; n + 1 < sizeof name && (islower((unsigned char)*p) || *p == '-'); p++)
