@@ -170,7 +170,7 @@ static void connects_tell_apart(void **state)
 	assert_int_equal(listen(fd, 1), 0);
 	roundtrip_connect(v, 2, 1000, up);
 	assert_true(up[0] && up[1]);
-	v[0].addr = address("240.0.0.1"); /* reserved: no answer, or no route */
+	v[0].addr = address("255.255.255.255"); /* TCP never connects there */
 	up[0] = true;
 	roundtrip_connect(v, 1, 200, up);
 	assert_false(up[0]);
@@ -186,7 +186,7 @@ static void silence_after_the_cut_counts(void **state)
 	struct order o = {.id = 1};
 	struct err e = {0};
 	struct roundtrip t = {.c = &c, .sessions = &none, .n_paths = 1};
-	t.paths[0] = (struct endpoint){address("240.0.0.1"), 9};
+	t.paths[0] = (struct endpoint){address("255.255.255.255"), 9};
 	assert_int_equal(roundtrip_check(&t, &o, &e), 0);
 	assert_int_equal(t.possible, 0);
 	t.answered[0] = true;
