@@ -197,8 +197,10 @@ static void check_sessions(struct roundtrip *t, const struct sample *was, usec_t
 	usec_t end = since + ROUNDTRIP_WAIT_MSEC * USEC_PER_MSEC;
 	/* Where nothing is under way after a second, nothing will be. */
 	usec_t idle = since + USEC_PER_SEC;
+	int wait = 1; /* an answer mostly comes at once; then look less often */
 	do {
-		poll(NULL, 0, TICK_MSEC);
+		poll(NULL, 0, wait);
+		wait = wait * 2 < TICK_MSEC ? wait * 2 : TICK_MSEC;
 		if (look_at_sessions(t, was, since, &waiting)) {
 			t->possible++;
 			t->passed++;
