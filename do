@@ -1,6 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # One entrance to everything: ./do VERB. Works on a bare Debian 12.
+# The verbs are called by name, which shellcheck does not see.
+# shellcheck disable=SC2317
 set -eu
 cd "$(dirname "$0")"
 top=$PWD
@@ -9,6 +11,15 @@ PATH=/usr/local/sbin:/usr/sbin:/sbin:$PATH
 export PATH
 python=/usr/bin/python3
 meson() { "$python" -B /usr/bin/meson "$@"; }
+# The unit tests write their journals under /tmp; in memory their syncs cost nothing.
+units() {
+	case $(id -u):$top in
+	0:/tmp/*) meson test "$@" ;;
+	0:*) unshare --mount --propagation private sh -euc \
+		'mount -t tmpfs -o mode=1777 tmpfs /tmp; exec "$@"' sh "$python" -B /usr/bin/meson test "$@" ;;
+	*) meson test "$@" ;;
+	esac
+}
 jobs=$(nproc 2>/dev/null || echo 2)
 
 say() { printf '%s\n' "$*"; }
@@ -155,10 +166,10 @@ suite() {
 asan_units() {
 	build_dir build-asan -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=false
 	ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-		meson test -C build-asan --suite unit --no-rebuild --logbase units
+		units -C build-asan --suite unit --no-rebuild --logbase units
 }
 valgrind_units() {
-	meson test -C build --suite unit --no-rebuild --logbase valgrind --timeout-multiplier 10 \
+	units -C build --suite unit --no-rebuild --logbase valgrind --timeout-multiplier 10 \
 		--wrapper 'valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --trace-children=no'
 }
 
@@ -224,7 +235,7 @@ do_test() {
 	say "build"
 	phase "build" do_build
 	say "units"
-	suite unit build/meson-logs/units.json meson test -C build --suite unit --no-rebuild --logbase units
+	suite unit build/meson-logs/units.json units -C build --suite unit --no-rebuild --logbase units
 	suite unit-asan build-asan/meson-logs/units.json asan_units
 	suite unit-valgrind build/meson-logs/valgrind.json valgrind_units
 	say "fuzz corpora"
@@ -376,4 +387,4 @@ setup | build | demo | test | bench | fuzz | lint | cover | package | clean) ;;
 *) usage >&2; exit 2 ;;
 esac
 [ "$verb" = build ] && { do_setup; do_build; say "build/stanch"; exit 0; }
-"do_$verb" "$@"
+{ "do_$verb" "$@"; exit $?; }
