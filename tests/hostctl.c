@@ -213,32 +213,46 @@ static int plan(void *ctx, struct loaded *v, size_t n, const char *path)
 	return 0;
 }
 
+static int load_all(int argc, char **argv, struct loaded v[static ORDERS_MAX], size_t *ret_n,
+                    struct err *e)
+{
+	bool plans = !strcmp(argv[1], "plan");
+	int r = 0;
+	for (int i = 2; r == 0 && i + 1 < argc && *ret_n < ORDERS_MAX; i += 2, (*ret_n)++) {
+		struct loaded *x = &v[*ret_n];
+		r = load_order(argv[i], &x->order, e);
+		if (r == 0 && (i > 2 || !plans))
+			load_steps(argv[i + 1], x->order.id, &x->plan);
+	}
+	return r;
+}
+
+static int carry_out(void *ctx, char **argv, struct loaded *v, size_t n)
+{
+	if (!strcmp(argv[1], "sustain"))
+		return sustain(&v->order);
+	if (!strcmp(argv[1], "probe"))
+		return probe(ctx);
+	if (!strcmp(argv[1], "plan"))
+		return plan(ctx, v, n, argv[3]);
+	int r = all_steps(ctx, argv[1], v, n);
+	save_steps(argv[3], &v->plan);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	struct loaded v[ORDERS_MAX] = {0};
 	struct err e = {0};
 	size_t n = 0;
-	void *ctx;
-	int r = argc >= 4 ? 0 : err_set(&e, -EINVAL, "hostctl VERB ORDER STEPS [ORDER STEPS]…");
-	for (int i = 2; r == 0 && i + 1 < argc && n < ORDERS_MAX; i += 2, n++) {
-		r = load_order(argv[i], &v[n].order, &e);
-		if (r == 0 && (i > 2 || strcmp(argv[1], "plan")))
-			load_steps(argv[i + 1], v[n].order.id, &v[n].plan);
-	}
+	void *ctx = NULL;
+	if (argc < 4)
+		return fail("start",
+		            err_set(&e, -EINVAL, "hostctl VERB ORDER STEPS [ORDER STEPS]…"), &e);
+	int r = load_all(argc, argv, v, &n, &e);
 	if (r == 0)
 		r = host_driver.open("self", &ctx, &e);
-	if (r < 0)
-		return fail("start", r, &e);
-	if (!strcmp(argv[1], "sustain"))
-		r = sustain(&v[0].order);
-	else if (!strcmp(argv[1], "probe"))
-		r = probe(ctx);
-	else if (!strcmp(argv[1], "plan"))
-		r = plan(ctx, v, n, argv[3]);
-	else
-		r = all_steps(ctx, argv[1], v, n);
-	if (strcmp(argv[1], "plan") && v[0].plan.n_steps)
-		save_steps(argv[3], &v[0].plan);
+	r = r < 0 ? fail("start", r, &e) : carry_out(ctx, argv, v, n);
 	host_driver.close(ctx);
 	for (size_t i = 0; i < n; i++) {
 		order_free(&v[i].order);
