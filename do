@@ -220,7 +220,7 @@ range_tests() {
 		return 0
 	fi
 	suite range "$scratch/range.xml" timeout -k 20 1200 "$python" -B -m pytest tests/range -q \
-		-p no:cacheprovider --junitxml="$scratch/range.xml"
+		--ignore=tests/range/test_faults.py --ignore=tests/range/test_capture.py -p no:cacheprovider --junitxml="$scratch/range.xml"
 }
 
 do_test() {
