@@ -303,9 +303,17 @@ static enum packet_kind mpls(struct reading *r)
 static enum packet_kind pppoe(struct reading *r)
 {
 	const uint8_t *p;
-	if (!cursor_take(&r->c, 8, &p))
+	uint8_t low;
+	if (!cursor_take(&r->c, 7, &p))
 		return missing(r);
-	switch (load_be16(p + 6)) {
+	/* An odd first byte is a whole protocol number: some compress it though they must not. */
+	unsigned proto = p[6];
+	if (!(proto & 1)) {
+		if (!cursor_u8(&r->c, &low))
+			return missing(r);
+		proto = proto << 8 | low;
+	}
+	switch (proto) {
 	case PPP_IP4:
 		return ip4(r);
 	case PPP_IP6:
