@@ -19,7 +19,7 @@ from scapy.all import (  # noqa: E402
     AH, ARP, CookedLinux, Dot1AD, Dot1Q, Ether, GRE, ICMP, IP, IPv6, LLC, SNAP, STP, TCP, UDP,
     ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NS, ICMPv6PacketTooBig, IPOption_Router_Alert,
     IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN, PPP, PPPoE,
-    RandString, Raw, RouterAlert, SCTP, SCTPChunkInit, SCTPChunkInitAck, SCTPChunkData, fragment,
+    Raw, RouterAlert, SCTP, SCTPChunkInit, SCTPChunkInitAck, SCTPChunkData, fragment,
     fragment6)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -29,6 +29,7 @@ STANCH = os.environ.get("STANCH_BIN") or os.path.join(
 
 A, B, C = "192.0.2.1", "198.51.100.2", "203.0.113.3"
 A6, B6 = "2001:db8::1", "2001:db8::2"
+MACS = dict(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 ETHERNET, RAW, LOOP, NULL, SLL, SLL2, IPV4, IPV6 = 1, 101, 108, 0, 113, 276, 228, 229
 
 
@@ -55,7 +56,7 @@ def dns(a=A, b=B, sport=5353):
 def ether(packets, *tags):
     out = []
     for p in packets:
-        e = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+        e = Ether(**MACS)
         for t in tags:
             e = e / t.copy()
         out.append(e / p)
@@ -337,20 +338,20 @@ def cap_tunnels(path):
 
 
 def cap_noise(path):
-    stp = scapy.Dot3(dst="01:80:c2:00:00:00") / LLC(dsap=0x42, ssap=0x42, ctrl=3) / STP()
-    snap = scapy.Dot3() / LLC(dsap=0xaa, ssap=0xaa, ctrl=3) / SNAP(code=0x0800)
-    lldp = Ether(type=0x88cc) / Raw(b"\2\7\4\1\2\3\4\5\6")
-    pcap(path, [Ether() / ARP(psrc=A, pdst=B), stp, lldp] + ether(talk()) +
-         [snap / dns()[0], Ether(type=0x1234) / Raw(b"x" * 50)])
+    stp = scapy.Dot3(**MACS) / LLC(dsap=0x42, ssap=0x42, ctrl=3) / STP()
+    snap = scapy.Dot3(**MACS) / LLC(dsap=0xaa, ssap=0xaa, ctrl=3) / SNAP(code=0x0800)
+    lldp = Ether(**MACS, type=0x88cc) / Raw(b"\2\7\4\1\2\3\4\5\6")
+    pcap(path, [Ether(**MACS) / ARP(psrc=A, pdst=B), stp, lldp] + ether(talk()) +
+         [snap / dns()[0], Ether(**MACS, type=0x1234) / Raw(b"x" * 50)])
 
 
 def cap_pppoe(path):
-    pcap(path, [Ether() / PPPoE(sessionid=5) / PPP(proto=0x57 if IPv6 in p else 0x21) / p
+    pcap(path, [Ether(**MACS) / PPPoE(sessionid=5) / PPP(proto=0x57 if IPv6 in p else 0x21) / p
                 for p in mixed()])
 
 
 def cap_mpls(path):
-    pcap(path, [Ether(type=0x8847) / Raw(bytes.fromhex("0001003f" "0002013f") + bytes(p))
+    pcap(path, [Ether(**MACS, type=0x8847) / Raw(bytes.fromhex("0001003f" "0002013f") + bytes(p))
                 for p in mixed()])
 
 

@@ -1,0 +1,64 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes the seed corpora of the fuzz targets into tests/fuzz/corpus: small, one file a kind.
+
+Taken from the captures of tests/range/test_capture.py, so that a kind that is added there is fuzzed
+here. Run it after adding one; the same sources give the same bytes.
+"""
+import os
+import struct
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "range"))
+sys.dont_write_bytecode = True
+
+import test_capture as captures  # noqa: E402
+
+FILE_MAX, FRAMES_MAX = 1800, 6
+LINKS = {1: 0, 0: 1, 101: 2, 108: 3, 113: 4, 228: 5, 229: 6, 276: 7}
+
+
+def put(target, name, data):
+    d = os.path.join(HERE, "corpus", target)
+    os.makedirs(d, exist_ok=True)
+    with open(os.path.join(d, name), "wb") as f:
+        f.write(data)
+
+
+def frames_of(data):
+    """Link type and frames of a classic pcap file in either order."""
+    order = ">" if data[:2] == b"\xa1\xb2" else "<"
+    link, at, out = struct.unpack(order + "I", data[20:24])[0], 24, []
+    while at + 16 <= len(data):
+        cap, wire = struct.unpack(order + "II", data[at + 8:at + 16])
+        out.append((data[at + 16:at + 16 + cap], wire))
+        at += 16 + cap
+    return link, out
+
+
+def main():
+    for name, make in captures.CAPTURES.items():
+        if name in ("many", "modified"):
+            continue
+        with tempfile.NamedTemporaryFile() as f:
+            make(f.name)
+            data = f.read()
+        put("file", name, b"\0" + data[:FILE_MAX])
+        if name.startswith("pcapng"):
+            put("pcapng", name, data[:FILE_MAX])
+            continue
+        link, frames = frames_of(data)
+        if link != 1 or "endian" in name or "nano" in name:
+            put("pcap", name, data[:FILE_MAX // 2])
+        picked = frames[:FRAMES_MAX]
+        for i, (frame, wire) in enumerate(picked[:2]):
+            put("packet", f"{name}_{i}", bytes([LINKS[link], min(255, wire - len(frame))]) + frame[:150])
+        if link in (1, 101) and picked:
+            put("flow", name, bytes([9, link == 101]) + b"".join(
+                bytes([min(255, w - len(x)), 1, min(len(x), 120)]) + x[:120] for x, w in picked))
+
+
+if __name__ == "__main__":
+    main()
