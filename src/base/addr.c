@@ -218,8 +218,10 @@ bool prefix_has(const struct prefix *p, const struct addr *a)
 {
 	if (p->addr.family != a->family || a->family == ADDR_NONE)
 		return false;
-	struct prefix q = prefix_of(a, p->len);
-	return addr_equal(&q.addr, &p->addr);
+	unsigned whole = p->len / 8, rest = p->len % 8;
+	if (memcmp(p->addr.bytes, a->bytes, whole))
+		return false;
+	return !rest || !((p->addr.bytes[whole] ^ a->bytes[whole]) & (uint8_t)(0xff00u >> rest));
 }
 
 bool prefix_covers(const struct prefix *outer, const struct prefix *inner)
@@ -239,39 +241,46 @@ struct addr prefix_last(const struct prefix *p)
 	return a;
 }
 
-/* Is a in any of these? Texts, since that is how RFCs write them; small and not on a hot path. */
-static bool in_any(const struct addr *a, const char *const *texts, size_t n)
+/* Is a in any of these? Each flow of a capture is asked several times. */
+static bool in_any(const struct addr *a, const struct prefix *list, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct prefix p;
-		if (prefix_parse(texts[i], &p, NULL) == 0 && prefix_has(&p, a))
+	for (size_t i = 0; i < n; i++)
+		if (prefix_has(&list[i], a))
 			return true;
-	}
 	return false;
 }
 
-#define IN_ANY(a, ...)                                                                             \
-	in_any(a, (const char *const[]){__VA_ARGS__},                                              \
-	       sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+#define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
+#define V4(n, ...)                                                                                 \
+	{                                                                                          \
+		.addr = {.family = ADDR_V4, .bytes = {__VA_ARGS__}}, .len = n                      \
+	}
+#define V6(n, ...)                                                                                 \
+	{                                                                                          \
+		.addr = {.family = ADDR_V6, .bytes = {__VA_ARGS__}}, .len = n                      \
+	}
 
 bool addr_is_loopback(const struct addr *a)
 {
-	return IN_ANY(a, "127.0.0.0/8", "::1");
+	static const struct prefix list[] = {V4(8, 127), V6(128, [15] = 1)};
+	return in_any(a, list, LENGTH(list));
 }
 
 bool addr_is_multicast(const struct addr *a)
 {
-	return IN_ANY(a, "224.0.0.0/4", "255.255.255.255", "ff00::/8");
+	static const struct prefix list[] = {V4(4, 224), V4(32, 255, 255, 255, 255), V6(8, 0xff)};
+	return in_any(a, list, LENGTH(list));
 }
 
 bool addr_is_linklocal(const struct addr *a)
 {
-	return IN_ANY(a, "169.254.0.0/16", "fe80::/10");
+	static const struct prefix list[] = {V4(16, 169, 254), V6(10, 0xfe, 0x80)};
+	return in_any(a, list, LENGTH(list));
 }
 
 bool addr_is_inside(const struct addr *a)
 {
-	return IN_ANY(a, "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10",
-	              "fc00::/7") ||
-	       addr_is_linklocal(a) || addr_is_loopback(a);
+	static const struct prefix list[] = {V4(8, 10), V4(12, 172, 16), V4(16, 192, 168),
+	                                     V4(10, 100, 64), V6(7, 0xfc)};
+	return in_any(a, list, LENGTH(list)) || addr_is_linklocal(a) || addr_is_loopback(a);
 }

@@ -100,6 +100,12 @@ static void classes(void **state)
 	    {"ff02::1", false, true, false},     {"10.1.1.1", false, false, true},
 	    {"192.0.2.10", false, false, false}, {"fe80::1", false, false, true},
 	    {"fd00::1", false, false, true},     {"203.0.113.5", false, false, false},
+	    {"172.31.9.9", false, false, true},  {"172.32.0.1", false, false, false},
+	    {"192.168.7.1", false, false, true}, {"192.169.0.1", false, false, false},
+	    {"100.127.0.1", false, false, true}, {"100.128.0.1", false, false, false},
+	    {"169.254.1.1", false, false, true}, {"febf::1", false, false, true},
+	    {"fec0::1", false, false, false},    {"239.1.1.1", false, true, false},
+	    {"240.0.0.1", false, false, false},  {"::2", false, false, false},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct addr a;
