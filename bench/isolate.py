@@ -17,6 +17,7 @@ BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
 RUNS = int(sys.argv[2]) if len(sys.argv) > 2 else 15
 DEVICES = int(sys.argv[3]) if len(sys.argv) > 3 else 4
 NS = f"st-bench-iso{os.getpid()}"
+FAR = NS + "-far"
 PEERS = ["192.0.2.1", "2001:db8::1", "198.51.100.0/24", "203.0.113.7"]
 
 
@@ -45,30 +46,34 @@ def make():
         run("ip", "-n", NS, "link", "add", f"v{i}", "type", "veth", "peer", "name", f"w{i}")
         run("ip", "-n", NS, "link", "set", f"v{i}", "up")
         run("ip", "-n", NS, "link", "set", f"w{i}", "up")
+    # The kept address answers, as it would: stanch looks whether it does.
+    run("ip", "netns", "add", FAR)
+    run("ip", "-n", NS, "link", "set", "w0", "netns", FAR)
+    run("ip", "-n", FAR, "link", "set", "w0", "up")
+    run("ip", "-n", FAR, "addr", "add", "192.0.2.1/24", "dev", "w0")
     run("ip", "-n", NS, "addr", "add", "192.0.2.10/24", "dev", "v0")
     run("ip", "-n", NS, "addr", "add", "2001:db8::10/64", "dev", "v0", "nodad")
     run("ip", "-n", NS, "route", "add", "default", "via", "192.0.2.1")
 
 
-def repeat(what):
+def repeat(what, after=flush):
     """Median over RUNS, each from an empty ruleset; the first one warms up."""
     times = []
+    flush()
     for _ in range(RUNS + 1):
-        flush()
         times.append(clock(what))
+        after()
     return statistics.median(times[1:])
 
 
-def stanch(state):
-    binary = os.path.join(BUILD, "stanch")
-    config = os.path.join(state, "stanch.conf")
+def stanch(tmp):
+    """Isolates and takes it back with one journal, as a person would."""
+    config = os.path.join(tmp, "stanch.conf")
     open(config, "w").close()
-
-    def once():
-        d = tempfile.mkdtemp(dir=state)
-        inside(binary, "--state", d, "--config", config, "isolate", "self", "--yes",
-               "--keep", PEERS[0] + ":22")
-    return once
+    head = [os.path.join(BUILD, "stanch"), "--state", os.path.join(tmp, "state"),
+            "--config", config]
+    return (lambda: inside(*head, "isolate", "self", "--yes", "--keep", PEERS[0] + ":22"),
+            lambda: inside(*head, "undo", "--all", "--yes"))
 
 
 def measure(tmp):
@@ -80,7 +85,7 @@ def measure(tmp):
     lines = [line for line in text.splitlines() if line.strip()]
     flush()
     rows = json.loads(inside(phase, str(RUNS + 1), *PEERS).stdout)[1:]
-    out = {"devices": 2 * DEVICES, "lines": len(lines), "runs": RUNS}
+    out = {"devices": 2 * DEVICES - 1, "lines": len(lines), "runs": RUNS}
     for key in ("apply", "verify", "undo"):
         out[f"netlink_{key}_ms"] = round(statistics.median(r[key] for r in rows), 3)
     out["empty_process_ms"] = round(repeat(lambda: inside("/bin/true")), 3)
@@ -89,7 +94,7 @@ def measure(tmp):
         each(lines) for _ in range(min(RUNS, 3))), 3)
     if shutil.which(os.path.join(BUILD, "stanch")):
         try:
-            out["stanch_whole_ms"] = round(repeat(stanch(tmp)), 3)
+            out["stanch_whole_ms"] = round(repeat(*stanch(tmp)), 3)
         except subprocess.CalledProcessError as e:
             out["stanch_whole_failed"] = (e.stderr or e.stdout).strip()[-300:]
     return out
@@ -108,7 +113,8 @@ def main():
         make()
         out = measure(tmp)
     finally:
-        subprocess.run(["ip", "netns", "del", NS], capture_output=True)
+        for ns in (NS, FAR):
+            subprocess.run(["ip", "netns", "del", ns], capture_output=True)
         shutil.rmtree(tmp, ignore_errors=True)
     nft = out["nft_file_ms"] - out["empty_process_ms"]
     out["ratio_netlink_to_nft_file"] = round(out["netlink_apply_ms"] / nft, 3)
