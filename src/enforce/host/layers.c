@@ -167,7 +167,8 @@ static int raw_undo(struct host *h, const struct order *o, struct step *s,
 		struct raw_report report = {0};
 		struct err why = {0};
 		r = raw_read(v[i].ifindex, &report, &why);
-		if (r == 0 && report.attached)
+		/* Also without one of ours: another version of stanch may have left its own. */
+		if (r == 0)
 			r = raw_detach(v[i].ifindex,
 			               report.made_clsact || made_by_us(done, n_done, &v[i]), &why);
 		if (r < 0 && r != -ENODEV && first == 0)
