@@ -27,12 +27,14 @@ static int set_up(void **state)
 		fprintf(stderr, "skipped: no network namespace: %s\n", strerror(errno));
 		return 0;
 	}
+	/* NOLINTNEXTLINE(cert-env33-c): nft and ip are the oracles here */
 	if (system("ip link set lo up && nft 'table inet t { chain o { type filter hook output "
 	           "priority 0; ct state new counter; }; chain n { type nat hook output priority "
 	           "-100; ip daddr 127.0.0.1 udp dport 7000 dnat to 127.0.0.1:7001; }; }'") != 0) {
 		fprintf(stderr, "skipped: no connection tracking here\n");
 		return 0;
 	}
+	/* NOLINTNEXTLINE(cert-env33-c) */
 	(void)!system("sysctl -qw net.netfilter.nf_conntrack_acct=1");
 	tracked = true;
 	return 0;

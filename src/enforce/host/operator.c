@@ -94,19 +94,32 @@ static void take_chain(struct search *f, int pid, const char *how)
 	free(chain);
 }
 
+/* One address and one port out of *text, which moves on. A link-local address comes with its device
+ * behind a '%', which its socket does not have. */
+static bool parse_endpoint(char **text, struct endpoint *ret)
+{
+	char *address = strsep(text, " "), *port = strsep(text, " "), *rest;
+	if (!address || !port || *port < '0' || *port > '9')
+		return false;
+	unsigned long v = strtoul(port, &rest, 10);
+	if (*rest || v == 0 || v > UINT16_MAX)
+		return false;
+	ret->port = (uint16_t)v;
+	address[strcspn(address, "%")] = 0;
+	return addr_parse(address, &ret->addr) == 0;
+}
+
 /* sshd sets SSH_CONNECTION to "client port server port" (ssh(1), ENVIRONMENT). */
 static void take_environment(struct search *f)
 {
-	const char *text = getenv("SSH_CONNECTION");
-	char peer[64], local[64];
-	unsigned peer_port, local_port;
+	const char *given = getenv("SSH_CONNECTION");
+	char text[256], *at = text;
 	struct operator_session s = {.how = "SSH_CONNECTION"};
-	if (!text || sscanf(text, "%63s %5u %63s %5u", peer, &peer_port, local, &local_port) != 4 ||
-	    peer_port > 65535 || local_port > 65535 || addr_parse(peer, &s.peer.addr) < 0 ||
-	    addr_parse(local, &s.local.addr) < 0)
+	if (!given || strlen(given) >= sizeof text)
 		return;
-	s.peer.port = (uint16_t)peer_port;
-	s.local.port = (uint16_t)local_port;
+	memcpy(text, given, strlen(given) + 1);
+	if (!parse_endpoint(&at, &s.peer) || !parse_endpoint(&at, &s.local) || at)
+		return;
 	for (size_t i = 0; i < f->n_sockets && !s.live; i++)
 		s.live = endpoint_equal(&f->sockets[i].peer, &s.peer) &&
 		         endpoint_equal(&f->sockets[i].local, &s.local);

@@ -239,15 +239,14 @@ static int va, vb, wa, wb;
 
 static int shell(const char *command)
 {
-	int r = system(command);
-	return r;
+	return system(command); /* NOLINT(cert-env33-c): tc and nft are the oracles here */
 }
 
 /* First line of a command's output. */
 static const char *output_of(const char *command)
 {
 	static char text[4096];
-	FILE *f = popen(command, "r");
+	FILE *f = popen(command, "r"); /* NOLINT(cert-env33-c) */
 	size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
 	text[n] = 0;
 	if (f)
@@ -382,11 +381,10 @@ static struct frame from_hex(const char *hex)
 	struct frame f = {0};
 	add(&f, "\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x02", 12);
 	for (; *hex; hex++) {
-		unsigned v;
 		if (*hex == ' ')
 			continue;
-		assert_int_equal(sscanf(hex, "%2x", &v), 1);
-		add(&f, (uint8_t[]){(uint8_t)v}, 1);
+		const char digits[3] = {hex[0], hex[1], 0};
+		add(&f, (uint8_t[]){(uint8_t)strtoul(digits, NULL, 16)}, 1);
 		hex++;
 	}
 	while (f.n < 60)

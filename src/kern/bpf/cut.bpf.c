@@ -332,25 +332,47 @@ ONCE int read_arp(struct __sk_buff *skb, __u32 at, struct packet *p)
 	return true;
 }
 
+static bool has_ports(__u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP ||
+	       proto == IPPROTO_DCCP || proto == IPPROTO_UDPLITE;
+}
+
+static void read_ports(struct __sk_buff *skb, struct packet *p)
+{
+	__u8 h[4];
+	if (p->left < sizeof h || bpf_skb_load_bytes(skb, p->at, h, sizeof h) < 0)
+		return;
+	p->local_port = h[0] << 8 | h[1];
+	p->peer_port = h[2] << 8 | h[3];
+	p->has_ports = 1;
+}
+
+static void read_reset(struct __sk_buff *skb, struct packet *p)
+{
+	__u8 h[14];
+	if (p->left >= 20 && bpf_skb_load_bytes(skb, p->at, h, sizeof h) == 0)
+		p->reset = (h[13] & TCP_RST) && (h[12] >> 4) * 4u == p->left;
+}
+
+static void read_icmp6(struct __sk_buff *skb, struct packet *p)
+{
+	if (p->left >= 4)
+		bpf_skb_load_bytes(skb, p->at, &p->type, 1);
+	if (p->left >= 24)
+		bpf_skb_load_bytes(skb, p->at + 8, p->target, sizeof p->target);
+}
+
 ONCE int read_upper(struct __sk_buff *skb, struct packet *p)
 {
-	__u8 h[16];
 	if (!p || p->fragment)
 		return 0;
-	if (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP || p->proto == IPPROTO_SCTP ||
-	    p->proto == IPPROTO_DCCP || p->proto == IPPROTO_UDPLITE) {
-		if (p->left < 4 || bpf_skb_load_bytes(skb, p->at, h, 4) < 0)
-			return 0;
-		p->local_port = h[0] << 8 | h[1];
-		p->peer_port = h[2] << 8 | h[3];
-		p->has_ports = 1;
-	}
-	if (p->proto == IPPROTO_TCP && p->left >= 20 &&
-	    bpf_skb_load_bytes(skb, p->at, h, sizeof h) == 0)
-		p->reset = (h[13] & TCP_RST) && (h[12] >> 4) * 4u == p->left;
-	if (p->proto == IPPROTO_ICMPV6 && p->left >= 4 &&
-	    bpf_skb_load_bytes(skb, p->at, &p->type, 1) == 0 && p->left >= 24)
-		bpf_skb_load_bytes(skb, p->at + 8, p->target, sizeof p->target);
+	if (has_ports(p->proto))
+		read_ports(skb, p);
+	if (p->proto == IPPROTO_TCP)
+		read_reset(skb, p);
+	if (p->proto == IPPROTO_ICMPV6)
+		read_icmp6(skb, p);
 	return 0;
 }
 
