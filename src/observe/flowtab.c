@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- *  1. A slot is one cache line: key, times, counters of both directions. Addresses of IPv6 lie in a
- *     second array at the same index; their slot has a hash of them in place of two IPv4 addresses.
- *  2. Slots are probed linearly from the top bits of the hash; at most three of four are taken, so
- *     a probe ends. A table of n slots lies at n..2n of the mapping: it grows by being copied
- *     upwards, and the smaller one is given back.
- *  3. Frames go through a short queue, so that a slot's line has come from memory when its turn is.
- *     Whoever looks at the table drains the queue first.
+ *  1. A slot is one cache line: key, times, counters of both directions. Slots are handed out in
+ *     the order of arrival, so that the flows which everyone sees lie together and are near; what
+ *     goes is taken again first. Addresses of IPv6 lie in a second array at the same number; their
+ *     slot has a hash of them in place of two IPv4 addresses.
+ *  2. The index finds a slot: words of eight bits of the hash and the slot's number + 1, probed
+ *     linearly from the top bits of the hash; at most three of four are taken, so a probe ends. An
+ *     index of n words lies at n..2n of its part of the mapping, and grows upwards by being made
+ *     anew from the slots.
+ *  3. Frames go through a short queue in two steps, so that first the word, then the slot has come
+ *     from memory when its turn is. Whoever looks at the table drains the queue first.
  */
 #include "observe/flowtab.h"
 
@@ -20,14 +23,17 @@
 #include "observe/frags.h"
 #include "wire/packet.h"
 
-#define SLOTS_LEAST   8u
-#define SLOTS_START   16384u
-#define FLOWS_MOST    (UINT64_C(1) << 26)
-#define QUEUE         16u /* power of two */
+#define INDEX_LEAST   8u
+#define INDEX_START   16384u
+#define QUEUE         16u /* power of two; half of it between the two steps */
 #define EVICT_SAMPLE  16u
 #define HUGE_PAGE     (UINT64_C(2) << 20)
 #define MIX           UINT64_C(0x9e3779b97f4a7c15)
 #define LOAD_LIMIT(n) ((n) / 4 * 3)
+
+#define W_NUMBER   UINT32_C(0xffffff) /* of a word of the index: slot + 1; 0: free */
+#define W_TAG      UINT32_C(0xff000000)
+#define FLOWS_MOST (W_NUMBER - 1)
 
 /* The second word of a key, and the flags that share it. */
 #define K_LO_PORT  0  /* port of the lower (address, port) */
@@ -60,11 +66,16 @@ struct item {
 };
 
 struct flowtab {
-	struct slot *slots; /* of the present size */
-	struct side *sides;
-	size_t size, mask, count, hand;
-	unsigned shift; /* hash >> shift is the first slot to look at */
-	size_t most, max_flows;
+	uint32_t *index; /* of the present size */
+	size_t size, mask;
+	unsigned shift;     /* hash >> shift is the first word to look at */
+	struct slot *slots; /* max_flows */
+	struct side *sides; /* max_flows */
+	size_t used;        /* slots that were ever taken */
+	size_t count;       /* of them in use */
+	size_t hand;        /* where eviction goes on */
+	uint64_t spare;     /* list of slots that are free again: number + 1, linked by k0 */
+	size_t max_flows;
 	uint64_t seed[2];
 	flow_emit_fn emit;
 	void *arg;
@@ -72,8 +83,7 @@ struct flowtab {
 	size_t queued, next; /* queue is a ring: next is its oldest */
 	struct item queue[QUEUE];
 	uint64_t flows, evicted, truncated, undecoded, malformed, first_nsec, last_nsec;
-	struct slot *all_slots;
-	struct side *all_sides;
+	uint32_t *all_index;
 	void *map;
 	size_t map_len;
 };
@@ -90,15 +100,15 @@ static void use_size(struct flowtab *t, size_t size)
 	t->size = size;
 	t->mask = size - 1;
 	t->shift = 64 - (unsigned)__builtin_ctzll(size);
-	t->slots = t->all_slots + size;
-	t->sides = t->all_sides + size;
+	t->index = t->all_index + size;
 }
 
-static int map_table(struct flowtab *t, struct err *e)
+static int map_table(struct flowtab *t, size_t index_most, struct err *e)
 {
-	size_t slots = round_up(2 * t->most * sizeof(struct slot), HUGE_PAGE);
-	size_t sides = round_up(2 * t->most * sizeof(struct side), HUGE_PAGE);
-	t->map_len = slots + sides + HUGE_PAGE;
+	size_t slots = round_up(t->max_flows * sizeof(struct slot), HUGE_PAGE);
+	size_t sides = round_up(t->max_flows * sizeof(struct side), HUGE_PAGE);
+	size_t index = round_up(2 * index_most * sizeof(uint32_t), HUGE_PAGE);
+	t->map_len = slots + sides + index + HUGE_PAGE;
 	t->map = mmap(NULL, t->map_len, PROT_READ | PROT_WRITE,
 	              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (t->map == MAP_FAILED) {
@@ -108,9 +118,10 @@ static int map_table(struct flowtab *t, struct err *e)
 	}
 	uint8_t *aligned = (uint8_t *)round_up((size_t)t->map, HUGE_PAGE);
 	/* Without huge pages it is slower, not wrong. */
-	(void)madvise(aligned, slots + sides, MADV_HUGEPAGE);
-	t->all_slots = (struct slot *)(void *)aligned;
-	t->all_sides = (struct side *)(void *)(aligned + slots);
+	(void)madvise(aligned, slots + sides + index, MADV_HUGEPAGE);
+	t->slots = (struct slot *)(void *)aligned;
+	t->sides = (struct side *)(void *)(aligned + slots);
+	t->all_index = (uint32_t *)(void *)(aligned + slots + sides);
 	return 0;
 }
 
@@ -126,18 +137,19 @@ int flowtab_new(size_t max_flows, flow_emit_fn emit, void *arg, struct flowtab *
 	t->emit = emit;
 	t->arg = arg;
 	t->max_flows = max_flows;
-	for (t->most = SLOTS_LEAST; LOAD_LIMIT(t->most) < max_flows;)
-		t->most *= 2;
+	size_t most = INDEX_LEAST;
+	while (LOAD_LIMIT(most) < max_flows)
+		most *= 2;
 	if (getrandom(t->seed, sizeof t->seed, 0) != sizeof t->seed)
 		t->seed[0] = (uint64_t)(uintptr_t)t;
 	int r = frags_new(&t->frags, e);
 	if (r == 0)
-		r = map_table(t, e);
+		r = map_table(t, most, e);
 	if (r < 0) {
 		flowtab_free(t);
 		return r;
 	}
-	use_size(t, t->most < SLOTS_START ? t->most : SLOTS_START);
+	use_size(t, most < INDEX_START ? most : INDEX_START);
 	*ret = t;
 	return 0;
 }
@@ -269,83 +281,113 @@ static void put_out(struct flowtab *t, size_t at)
 		t->emit(t->arg, &f);
 }
 
-/* ---- slots ---- */
+/* ---- slots and index ---- */
 
 static inline size_t home(const struct flowtab *t, uint64_t hash)
 {
 	return (size_t)(hash >> t->shift);
 }
 
-/* The slot of this key, or the free one where it belongs. */
+static inline uint32_t tag_of(uint64_t hash)
+{
+	return (uint32_t)hash & W_TAG;
+}
+
+static inline size_t number_of(uint32_t word)
+{
+	return (word & W_NUMBER) - 1;
+}
+
+static inline bool matches(const struct flowtab *t, size_t number, const struct item *i)
+{
+	const struct slot *s = &t->slots[number];
+	return s->k0 == i->k0 && (s->k1 & K_KEY) == i->k1 &&
+	       (!(i->k1 & K_V6) || !memcmp(&t->sides[number], &i->side, sizeof i->side));
+}
+
+/* Where in the index this key stands, or the free word where it belongs. */
 static inline size_t probe(const struct flowtab *t, const struct item *i)
 {
-	size_t at = home(t, i->hash);
-	for (;; at = (at + 1) & t->mask) {
-		const struct slot *s = &t->slots[at];
-		if (!s->k1)
-			return at;
-		if (s->k0 != i->k0 || (s->k1 & K_KEY) != i->k1)
-			continue;
-		if (!(i->k1 & K_V6) || !memcmp(&t->sides[at], &i->side, sizeof i->side))
+	uint32_t tag = tag_of(i->hash);
+	for (size_t at = home(t, i->hash);; at = (at + 1) & t->mask) {
+		uint32_t word = t->index[at];
+		if (!word || ((word & W_TAG) == tag && matches(t, number_of(word), i)))
 			return at;
 	}
 }
 
-static void move(struct flowtab *t, size_t to, size_t from)
+static uint64_t hash_at(const struct flowtab *t, size_t number)
 {
-	t->slots[to] = t->slots[from];
-	if (t->slots[to].k1 & K_V6)
-		t->sides[to] = t->sides[from];
+	return hash_of(t, t->slots[number].k0, t->slots[number].k1);
 }
 
-/* Frees a slot and closes the gap, so that every probe still finds what lies behind it. */
-static void take_out(struct flowtab *t, size_t at)
+/* Frees a word and closes the gap, so that every probe still finds what lies behind it. */
+static void unindex(struct flowtab *t, size_t gap)
 {
-	size_t gap = at;
-	for (size_t i = (at + 1) & t->mask; t->slots[i].k1; i = (i + 1) & t->mask) {
-		size_t wanted = home(t, hash_of(t, t->slots[i].k0, t->slots[i].k1));
+	for (size_t i = (gap + 1) & t->mask; t->index[i]; i = (i + 1) & t->mask) {
+		size_t wanted = home(t, hash_at(t, number_of(t->index[i])));
 		if (((i - wanted) & t->mask) >= ((i - gap) & t->mask)) {
-			move(t, gap, i);
+			t->index[gap] = t->index[i];
 			gap = i;
 		}
 	}
-	t->slots[gap] = (struct slot){0};
+	t->index[gap] = 0;
+}
+
+static void take_out(struct flowtab *t, size_t number)
+{
+	size_t at = home(t, hash_at(t, number));
+	while (number_of(t->index[at]) != number)
+		at = (at + 1) & t->mask;
+	unindex(t, at);
+	t->slots[number] = (struct slot){.k0 = t->spare};
+	t->spare = number + 1;
 	t->count--;
+}
+
+/* There is one: fewer than max_flows are in use. */
+static size_t take_slot(struct flowtab *t)
+{
+	size_t number = t->used;
+	if (t->spare) {
+		number = (size_t)t->spare - 1;
+		t->spare = t->slots[number].k0;
+	} else {
+		t->used++;
+	}
+	t->count++;
+	return number;
 }
 
 static void grow(struct flowtab *t)
 {
-	struct slot *old = t->slots;
-	struct side *old_sides = t->sides;
+	uint32_t *old = t->index;
 	size_t n = t->size;
 
 	use_size(t, 2 * n);
-	t->hand = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (!old[i].k1)
+	for (size_t i = 0; i < t->used; i++) {
+		if (!t->slots[i].k1)
 			continue;
-		size_t at = home(t, hash_of(t, old[i].k0, old[i].k1));
-		while (t->slots[at].k1)
+		uint64_t hash = hash_at(t, i);
+		size_t at = home(t, hash);
+		while (t->index[at])
 			at = (at + 1) & t->mask;
-		t->slots[at] = old[i];
-		if (old[i].k1 & K_V6)
-			t->sides[at] = old_sides[i];
+		t->index[at] = tag_of(hash) | (uint32_t)(i + 1);
 	}
 	/* Parts of pages below stay; what matters is given back. */
 	(void)madvise(old, n * sizeof *old, MADV_DONTNEED);
-	(void)madvise(old_sides, n * sizeof *old_sides, MADV_DONTNEED);
 }
 
 static void evict(struct flowtab *t)
 {
-	size_t oldest = t->size;
+	size_t oldest = t->used;
 	for (unsigned seen = 0; seen < EVICT_SAMPLE && seen < t->count;) {
-		size_t at = t->hand;
-		t->hand = (t->hand + 1) & t->mask;
+		size_t at = t->hand < t->used ? t->hand : 0;
+		t->hand = at + 1;
 		if (!t->slots[at].k1)
 			continue;
 		seen++;
-		if (oldest == t->size || t->slots[at].end < t->slots[oldest].end)
+		if (oldest == t->used || t->slots[at].end < t->slots[oldest].end)
 			oldest = at;
 	}
 	put_out(t, oldest);
@@ -382,16 +424,17 @@ static void begin(struct flowtab *t, size_t at, const struct item *i)
 
 static size_t insert(struct flowtab *t, size_t at, const struct item *i)
 {
-	if (t->count >= t->max_flows || t->count >= LOAD_LIMIT(t->size)) {
-		if (t->count >= t->max_flows)
-			evict(t);
-		else
-			grow(t);
+	if (t->count >= t->max_flows) {
+		evict(t);
+		at = probe(t, i);
+	} else if (t->count >= LOAD_LIMIT(t->size)) {
+		grow(t);
 		at = probe(t, i);
 	}
-	begin(t, at, i);
-	t->count++;
-	return at;
+	size_t number = take_slot(t);
+	t->index[at] = tag_of(i->hash) | (uint32_t)(number + 1);
+	begin(t, number, i);
+	return number;
 }
 
 /* What a SYN, an answer or an end changes in a flow that was there. */
@@ -410,9 +453,8 @@ static void take_turn(struct flowtab *t, size_t at, const struct item *i)
 
 static inline void count(struct flowtab *t, const struct item *i)
 {
-	size_t at = probe(t, i);
-	if (!t->slots[at].k1)
-		at = insert(t, at, i);
+	size_t found = probe(t, i);
+	size_t at = t->index[found] ? number_of(t->index[found]) : insert(t, found, i);
 	if (i->turn)
 		take_turn(t, at, i);
 	struct slot *s = &t->slots[at];
@@ -430,6 +472,21 @@ static void drain(struct flowtab *t)
 		count(t, &t->queue[t->next]);
 }
 
+/* The second step: the word is here, its slot is asked for. The first one with the tag is it but
+ * for one time in 256. */
+static inline void ask_for_slot(const struct flowtab *t, const struct item *i)
+{
+	uint32_t tag = tag_of(i->hash), word;
+	size_t at = home(t, i->hash);
+	while ((word = t->index[at]) && (word & W_TAG) != tag)
+		at = (at + 1) & t->mask;
+	if (!word)
+		return;
+	__builtin_prefetch(&t->slots[number_of(word)], 1);
+	if (i->k1 & K_V6)
+		__builtin_prefetch(&t->sides[number_of(word)]);
+}
+
 /* A place at the end of the queue; makes room by counting the oldest. */
 static inline struct item *enqueue(struct flowtab *t)
 {
@@ -437,6 +494,7 @@ static inline struct item *enqueue(struct flowtab *t)
 	if (t->queued == QUEUE) {
 		count(t, &t->queue[t->next]);
 		t->next = (t->next + 1) % QUEUE;
+		ask_for_slot(t, &t->queue[(t->next + QUEUE / 2) % QUEUE]);
 	} else {
 		t->queued++;
 	}
@@ -451,7 +509,7 @@ static inline void add(struct flowtab *t, const struct packet *p, uint64_t nsec,
 	i->pkts = 1;
 	i->bytes = len;
 	i->turn = p->turn;
-	__builtin_prefetch(&t->slots[home(t, i->hash)], 1);
+	__builtin_prefetch(&t->index[home(t, i->hash)]);
 }
 
 /* ---- fragments ---- */
@@ -558,7 +616,7 @@ void flowtab_frame(void *table, uint64_t nsec, unsigned linktype, const uint8_t 
 void flowtab_each(struct flowtab *t, bool (*cb)(void *arg, const struct flow *f), void *arg)
 {
 	drain(t);
-	for (size_t i = 0; i < t->size; i++) {
+	for (size_t i = 0; i < t->used; i++) {
 		struct flow f;
 		if (!t->slots[i].k1)
 			continue;
@@ -572,22 +630,20 @@ void flowtab_flush(struct flowtab *t)
 {
 	frags_drain(t->frags, UINT64_MAX, add_lost, t);
 	drain(t);
-	for (size_t i = 0; i < t->size; i++) {
-		if (!t->slots[i].k1)
-			continue;
-		put_out(t, i);
-		t->slots[i] = (struct slot){0};
-	}
-	t->count = 0;
+	for (size_t i = 0; i < t->used; i++)
+		if (t->slots[i].k1)
+			put_out(t, i);
+	memset(t->slots, 0, t->used * sizeof *t->slots);
+	memset(t->index, 0, t->size * sizeof *t->index);
+	t->used = t->count = t->spare = t->hand = 0;
 }
 
 void flowtab_expire(struct flowtab *t, uint64_t idle_since_nsec)
 {
 	frags_drain(t->frags, idle_since_nsec, add_lost, t);
 	drain(t);
-	for (size_t i = 0; i < t->size; i++) {
-		/* Taking one out may bring another into its place. */
-		while (t->slots[i].k1 && t->slots[i].end < idle_since_nsec) {
+	for (size_t i = 0; i < t->used; i++) {
+		if (t->slots[i].k1 && t->slots[i].end < idle_since_nsec) {
 			put_out(t, i);
 			take_out(t, i);
 		}

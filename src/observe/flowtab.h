@@ -27,8 +27,8 @@ struct flowtab;
  * is valid in the call. */
 typedef void (*flow_emit_fn)(void *arg, const struct flow *f);
 
-/* Address space: at most 512 bytes for each of max_flows; memory: about 150 bytes a flow in the
- * table, up to 250 with IPv6. -EINVAL, -ENOMEM. */
+/* At most 16,777,214 flows. Address space: 120 bytes for each of max_flows; memory: about 75 bytes
+ * for each flow that was in the table at once, 32 more with IPv6. -EINVAL, -ENOMEM. */
 int flowtab_new(size_t max_flows, flow_emit_fn emit, void *arg, struct flowtab **ret,
                 struct err *e);
 void flowtab_free(struct flowtab *t); /* takes NULL; emits nothing */

@@ -202,6 +202,20 @@ static void fragments_without_a_first_are_told(void **state)
 	flowtab_free(t);
 }
 
+/* What waited and has been counted at expiry is not counted again when its place is taken. */
+static void waiting_fragments_expire_once(void **state)
+{
+	struct flowtab *t = table(10);
+	fragment(t, 1, 0x2001);
+	flowtab_expire(t, 5);
+	assert_int_equal(out_pkts, 1);
+	fragment(t, 6, 0x2001);
+	fragment(t, 7, 0x2000);
+	flowtab_flush(t);
+	assert_int_equal(out_pkts, 3);
+	flowtab_free(t);
+}
+
 /* More datagrams in pieces than the table of fragments holds: sums still fit. */
 static void many_fragments(void **state)
 {
@@ -385,6 +399,7 @@ int main(void)
 	    cmocka_unit_test(icmp_is_one_flow),
 	    cmocka_unit_test(fragments_join_in_any_order),
 	    cmocka_unit_test(fragments_without_a_first_are_told),
+	    cmocka_unit_test(waiting_fragments_expire_once),
 	    cmocka_unit_test(many_fragments),
 	    cmocka_unit_test(counts_are_exact),
 	    cmocka_unit_test(it_grows_and_keeps_all),

@@ -94,6 +94,6 @@ void frags_drain(struct frags *f, uint64_t before, void (*cb)(void *arg, const s
 			continue;
 		if (one->pkts)
 			cb(arg, one);
-		one->family = 0;
+		*one = (struct frag){0};
 	}
 }

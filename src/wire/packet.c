@@ -49,12 +49,10 @@ static bool ports(const uint8_t *p, size_t n, struct packet *out)
 	return true;
 }
 
-/* What the flags of a TCP segment say, by FIN 1, SYN 2, RST 4, ACK 16. */
-#define FLAGS 32
-#define O     TURN_OPENS
-#define A     TURN_ANSWERS
-#define C     TURN_CLOSES
-static const uint8_t tcp_turn[FLAGS] = {
+#define O TURN_OPENS
+#define A TURN_ANSWERS
+#define C TURN_CLOSES
+const uint8_t packet_tcp_turn[PACKET_TCP_FLAGS] = {
     0, C, O, O | C, C, C, O | C, O | C, 0, C, O, O | C, C, C, O | C, O | C,
     0, C, A, A | C, C, C, A | C, A | C, 0, C, A, A | C, C, C, A | C, A | C,
 };
@@ -68,7 +66,7 @@ static bool tcp(const uint8_t *p, size_t n, struct packet *out)
 		return false;
 	if (n < 14)
 		return true;
-	out->turn = tcp_turn[p[13] % FLAGS];
+	out->turn = packet_tcp_turn[p[13] % PACKET_TCP_FLAGS];
 	if (p[12] < 0x50)
 		out->notes |= NOTE_CONTRADICTS;
 	return true;
@@ -379,34 +377,6 @@ static enum packet_kind tagged(struct reading *r, uint16_t type)
 	return ethertype(r, type);
 }
 
-/*
- * Nine packets of ten, in one go: TCP or UDP in IPv4 without options or fragments in untagged
- * Ethernet, headers all there. Anything else, whatever contradicts itself included, is left to the
- * long way, which would say the same of these; a test holds the two together.
- */
-static inline bool plain(const uint8_t *p, uint32_t cap_len, uint32_t wire_len, struct packet *out)
-{
-	if (cap_len < 54 || load_be16(p + 12) != ETHER_IP4 || p[14] != 0x45 ||
-	    load_be16(p + 20) & 0x3fff)
-		return false;
-	uint32_t total = load_be16(p + 16);
-	bool is_tcp = p[23] == IPPROTO_TCP;
-	if (total < 40 || total > wire_len - 14 || (!is_tcp && p[23] != IPPROTO_UDP) ||
-	    (is_tcp ? p[46] < 0x50 : load_be16(p + 38) < 8))
-		return false;
-	*out = (struct packet){
-	    .src = p + 26,
-	    .dst = p + 30,
-	    .family = 4,
-	    .proto = p[23],
-	    .turn = is_tcp ? tcp_turn[p[47] % FLAGS] : 0,
-	    .sport = load_be16(p + 34),
-	    .dport = load_be16(p + 36),
-	    .first = true,
-	};
-	return true;
-}
-
 static enum packet_kind ethernet(struct reading *r)
 {
 	const uint8_t *p;
@@ -461,8 +431,8 @@ static const struct {
     {LINK_LOOP, null},
 };
 
-static enum packet_kind decode(unsigned linktype, const uint8_t *data, uint32_t cap_len,
-                               uint32_t wire_len, struct packet *ret)
+enum packet_kind packet_decode_long(unsigned linktype, const uint8_t *data, uint32_t cap_len,
+                                    uint32_t wire_len, struct packet *ret)
 {
 	struct reading r = {.c = cursor_of(data, cap_len), .out = ret};
 	*ret = (struct packet){0};
@@ -471,12 +441,4 @@ static enum packet_kind decode(unsigned linktype, const uint8_t *data, uint32_t 
 		if (links[i].linktype == linktype)
 			return links[i].read(&r);
 	return PACKET_OTHER;
-}
-
-enum packet_kind packet_decode(unsigned linktype, const uint8_t *data, uint32_t cap_len,
-                               uint32_t wire_len, struct packet *ret)
-{
-	if (linktype == LINK_ETHERNET && plain(data, cap_len, wire_len, ret))
-		return PACKET_IP;
-	return decode(linktype, data, cap_len, wire_len, ret);
 }
