@@ -171,6 +171,15 @@ static void lengths_of_ip4(void **state)
 	assert_int_equal(p.dport, 443);
 }
 
+/* A datagram that is all there but too short for ports was not cut: its padding was. */
+static void cut_padding(void **state)
+{
+	uint32_t n = bytes("4500 0016 0000 0000 4006 0000 c0000201 c6336402 03e8", frame);
+	struct packet p;
+	assert_int_equal(packet_decode(LINK_RAW, frame, n, n + 18, &p), PACKET_IP);
+	assert_int_equal(p.notes, NOTE_CONTRADICTS);
+}
+
 static void fragments(void **state)
 {
 	struct packet p;
@@ -313,6 +322,7 @@ int main(void)
 	    cmocka_unit_test(what_is_no_ip),
 	    cmocka_unit_test(cut_captures),
 	    cmocka_unit_test(lengths_of_ip4),
+	    cmocka_unit_test(cut_padding),
 	    cmocka_unit_test(fragments),
 	    cmocka_unit_test(extension_headers),
 	    cmocka_unit_test(endless_chain),
