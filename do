@@ -168,8 +168,16 @@ asan_units() {
 	ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		units -C build-asan --suite unit --no-rebuild --logbase units
 }
+# Left out: priv-role (valgrind's own calls die of seccomp), host-raw (valgrind does not know what
+# BPF_PROG_TEST_RUN fills), engine and journal (fault matrices, half an hour here; ASan runs them).
 valgrind_units() {
-	units -C build --suite unit --no-rebuild --logbase valgrind --timeout-multiplier 10 \
+	for t in priv-role host-raw engine engine-malloc journal; do
+		note skip "valgrind $t: see valgrind_units in ./do"
+	done
+	# shellcheck disable=SC2046
+	units -C build --no-rebuild --logbase valgrind --timeout-multiplier 10 \
+		$(meson test -C build --suite unit --no-rebuild --list 2>/dev/null | sed 's/.* //' |
+			grep -vxE 'priv-role|host-raw|engine|engine-malloc|journal') \
 		--wrapper 'valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --trace-children=no'
 }
 
@@ -219,8 +227,9 @@ range_tests() {
 		say "  skip  range: needs root"
 		return 0
 	fi
+	note skip "range test_faults: the loops over the whole product fail at their first case; not mended yet"
 	suite range "$scratch/range.xml" timeout -k 20 1200 "$python" -B -m pytest tests/range -q \
-		--ignore=tests/range/test_faults.py --ignore=tests/range/test_capture.py -p no:cacheprovider --junitxml="$scratch/range.xml"
+		--ignore=tests/range/test_faults.py -p no:cacheprovider --junitxml="$scratch/range.xml"
 }
 
 do_test() {
