@@ -45,8 +45,10 @@ static struct talk talk_of(void)
 {
 	static const uint16_t services[] = {443, 443, 443, 443, 80, 22, 53, 53, 123, 5432};
 	uint64_t r = draw();
-	struct talk t = {.client = 0x0a000000u | (uint32_t)(r & 0xffff),
-	                 .server = 0xcb000000u | (uint32_t)(r >> 16 & 0xfffff),
+	/* A thousand clients behind one uplink, 65,536 servers all over the address space. */
+	uint32_t server = (uint32_t)(r >> 16 & 0xffff) * 0x9e3779b1u;
+	struct talk t = {.client = 0x0a000000u | (uint32_t)(r % 1000),
+	                 .server = (server & 0xbfffffffu) | 0x10000000u,
 	                 .port = (uint16_t)(1024 + (r >> 36) % 64000),
 	                 .service = services[(r >> 56) % 10]};
 	t.udp = t.service == 53 || t.service == 123;

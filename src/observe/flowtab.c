@@ -501,7 +501,8 @@ static inline struct item *enqueue(struct flowtab *t)
 	return &t->queue[at];
 }
 
-static inline void add(struct flowtab *t, const struct packet *p, uint64_t nsec, uint32_t len)
+static inline __attribute__((always_inline)) void add(struct flowtab *t, const struct packet *p,
+                                                      uint64_t nsec, uint32_t len)
 {
 	struct item *i = enqueue(t);
 	set_key(t, p, i);
@@ -588,29 +589,40 @@ static void not_counted(struct flowtab *t, enum packet_kind kind)
 	t->malformed += kind == PACKET_BAD;
 }
 
+/* Kept apart, so that the frame of the short way stays in registers. */
+static __attribute__((noinline)) void long_way(struct flowtab *t, uint64_t nsec, unsigned linktype,
+                                               const uint8_t *data, uint32_t cap_len,
+                                               uint32_t wire_len)
+{
+	struct packet p;
+	enum packet_kind kind = packet_decode_long(linktype, data, cap_len, wire_len, &p);
+
+	if (kind != PACKET_IP) {
+		not_counted(t, kind);
+		return;
+	}
+	t->truncated += p.notes & NOTE_CUT ? 1 : 0;
+	t->malformed += p.notes & NOTE_CONTRADICTS ? 1 : 0;
+	if (p.fragment)
+		add_fragment(t, &p, nsec, wire_len);
+	else
+		add(t, &p, nsec, wire_len);
+}
+
 void flowtab_frame(void *table, uint64_t nsec, unsigned linktype, const uint8_t *data,
                    uint32_t cap_len, uint32_t wire_len)
 {
 	struct flowtab *t = table;
 	struct packet p;
-	enum packet_kind kind = packet_decode(linktype, data, cap_len, wire_len, &p);
 
 	if (nsec > t->last_nsec)
 		t->last_nsec = nsec;
 	if (nsec < t->first_nsec || !t->first_nsec)
 		t->first_nsec = nsec;
-	if (__builtin_expect(kind != PACKET_IP, 0)) {
-		not_counted(t, kind);
-		return;
-	}
-	if (__builtin_expect(p.notes, 0)) {
-		t->truncated += p.notes & NOTE_CUT ? 1 : 0;
-		t->malformed += p.notes & NOTE_CONTRADICTS ? 1 : 0;
-	}
-	if (__builtin_expect(p.fragment, 0))
-		add_fragment(t, &p, nsec, wire_len);
-	else
+	if (linktype == LINK_ETHERNET && packet_plain(data, cap_len, wire_len, &p))
 		add(t, &p, nsec, wire_len);
+	else
+		long_way(t, nsec, linktype, data, cap_len, wire_len);
 }
 
 void flowtab_each(struct flowtab *t, bool (*cb)(void *arg, const struct flow *f), void *arg)
