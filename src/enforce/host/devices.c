@@ -32,7 +32,7 @@ void device_chain(const struct link *l, bool egress, char name[static NFT_NAME_C
 	char clean[IFNAMSIZ];
 	bool plain = true;
 	size_t i = 0;
-	for (; l->name[i] && i < IFNAMSIZ - 1; i++) {
+	for (; i < IFNAMSIZ - 1 && l->name[i]; i++) {
 		bool ok = isascii((unsigned char)l->name[i]) &&
 		          (isalnum((unsigned char)l->name[i]) || strchr("_-", l->name[i]));
 		clean[i] = ok ? l->name[i] : '_';

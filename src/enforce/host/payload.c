@@ -40,7 +40,7 @@ static int check_version(int version, const char *what, struct err *e)
 static void clean_name(const char *name, char out[static IFNAMSIZ])
 {
 	size_t i = 0;
-	for (; name[i] && i < IFNAMSIZ - 1; i++)
+	for (; i < IFNAMSIZ - 1 && name[i]; i++)
 		out[i] = name[i] > 0x20 && name[i] < 0x7f ? name[i] : '?';
 	out[i] = 0;
 }
