@@ -192,19 +192,15 @@ int engine_apply(struct engine *g, const char *point, struct order *o, struct pl
 
 /* --- moving the timers --- */
 
+static int call_rearm(const struct driver_ops *d, void *ctx, struct run *r, struct step *s,
+                      const struct holds *others, struct err *e)
+{
+	return d->rearm(ctx, r->o, s, others, e);
+}
+
 static int rearm_step(struct run *r, struct step *s, struct err *e)
 {
-	const struct driver_ops *d;
-	void *ctx;
-	struct holds others = {0};
-	usec_t start = boot_now();
-	int x = engine_driver(r->g, s->point, &d, &ctx, e);
-	if (!x)
-		x = run_holds(r, s, &others, e);
-	if (!x)
-		x = d->rearm(ctx, r->o, s, &others, e);
-	free((void *)(uintptr_t)others.v);
-	r->spent += boot_now() - start;
+	int x = run_call(r, s, call_rearm, e);
 	sys->mark("engine:rearmed");
 	return x;
 }

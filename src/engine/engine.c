@@ -293,10 +293,7 @@ enum event run_look(struct run *r, const struct step *s, char **ret_why)
 	return ev;
 }
 
-typedef int (*driver_call)(const struct driver_ops *d, void *ctx, struct run *r, struct step *s,
-                           const struct holds *others, struct err *e);
-
-static int call(struct run *r, struct step *s, driver_call f, struct err *e)
+int run_call(struct run *r, struct step *s, driver_call f, struct err *e)
 {
 	const struct driver_ops *d;
 	void *ctx;
@@ -327,7 +324,7 @@ static int call_undo(const struct driver_ops *d, void *ctx, struct run *r, struc
 static enum event do_apply(struct run *r, struct step *s)
 {
 	struct err e = {0};
-	if (call(r, s, call_apply, &e) == 0)
+	if (run_call(r, s, call_apply, &e) == 0)
 		return EVENT_APPLIED;
 	step_problem(s, e.text[0] ? e.text : "it failed without a reason");
 	return EVENT_APPLY_FAILED;
@@ -355,7 +352,7 @@ static enum event do_undo(struct run *r, struct step *s)
 		        s->no_inverse ? s->no_inverse : "it has no inverse");
 		return EVENT_UNDO_DONE;
 	}
-	int x = call(r, s, call_undo, &e);
+	int x = run_call(r, s, call_undo, &e);
 	if (x == 0)
 		return EVENT_UNDO_DONE;
 	step_problem(s, e.text);

@@ -45,6 +45,11 @@ int engine_driver(struct engine *g, const char *point, const struct driver_ops *
                   struct err *e);
 /* Everything else in force at the step's point: other orders, and r's own steps. Free ret->v. */
 int run_holds(struct run *r, const struct step *s, struct holds *ret, struct err *e);
+typedef int (*driver_call)(const struct driver_ops *d, void *ctx, struct run *r, struct step *s,
+                           const struct holds *others, struct err *e);
+/* Calls f with the driver of the step's point and what else holds there; its time counts as spent.
+ */
+int run_call(struct run *r, struct step *s, driver_call f, struct err *e);
 void engine_forget_held(struct engine *g); /* the journal has changed */
 
 /* Fires ev and does what is due until the step is settled. */

@@ -88,20 +88,6 @@ static void judge_rule(struct nft_chain *c, uint8_t family, enum block_set which
 	nft_verdict(r, NF_DROP, NULL);
 }
 
-static int add_base(struct nft_table *t, const char *name, uint32_t hook, const char *dev)
-{
-	struct nft_chain *c = nft_add_chain(t, name);
-	if (!c)
-		return -ENOMEM;
-	c->base = true;
-	c->hook = hook;
-	c->prio = CUT_PRIORITY;
-	if (dev)
-		strncpy(c->dev, dev, sizeof c->dev - 1);
-	rule_jump(c, "judge");
-	return c->error;
-}
-
 static int add_devices(struct nft_table *t, const struct layers *l, const struct link *v, size_t n)
 {
 	int r = 0;
@@ -109,10 +95,10 @@ static int add_devices(struct nft_table *t, const struct layers *l, const struct
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		device_chain(&v[i], true, name);
 		if (l->egress)
-			r = add_base(t, name, NF_NETDEV_EGRESS, v[i].name);
+			r = base_chain(t, name, NF_NETDEV_EGRESS, v[i].name, "judge");
 		device_chain(&v[i], false, name);
 		if (r == 0 && l->ingress)
-			r = add_base(t, name, NF_NETDEV_INGRESS, v[i].name);
+			r = base_chain(t, name, NF_NETDEV_INGRESS, v[i].name, "judge");
 	}
 	return r;
 }
@@ -124,7 +110,7 @@ static int add_hooks(struct nft_table *t)
 	                                    "postrouting"};
 	int r = 0;
 	for (uint32_t hook = 0; r == 0 && hook < ARRAY_SIZE(names); hook++)
-		r = add_base(t, names[hook], hook, NULL);
+		r = base_chain(t, names[hook], hook, NULL, "judge");
 	return r;
 }
 
@@ -530,6 +516,8 @@ static int verify(struct host *h, const struct order *o, const struct step *s,
 		state = DIM_PARTIAL;
 	}
 	rb.dims[DIM_V4] = rb.dims[DIM_V6] = rb.dims[DIM_FORWARDED] = state;
+	/* No program at tc egress stands behind a block: see BLOCK_RAW_WHY. */
+	rb.dims[DIM_RAW] = state == DIM_CONTAINED ? DIM_PARTIAL : state;
 	rb.drift = j.drift.len ? buf_steal(&j.drift) : NULL;
 	buf_free(&j.drift);
 	*ret = rb;

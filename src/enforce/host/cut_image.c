@@ -150,21 +150,6 @@ static int add_way(struct nft_table *t, const char *name, const char *permits, c
 	return c->error;
 }
 
-static int add_base(struct nft_table *t, const char *name, uint32_t hook, const char *dev,
-                    const char *to)
-{
-	struct nft_chain *c = nft_add_chain(t, name);
-	if (!c)
-		return -ENOMEM;
-	c->base = true;
-	c->hook = hook;
-	c->prio = CUT_PRIORITY;
-	if (dev)
-		strncpy(c->dev, dev, sizeof c->dev - 1);
-	rule_jump(c, to);
-	return c->n_rules ? 0 : -ENOMEM;
-}
-
 static int add_hooks(struct nft_table *t)
 {
 	static const struct {
@@ -179,7 +164,7 @@ static int add_hooks(struct nft_table *t)
 	};
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(hooks); i++)
-		r = add_base(t, hooks[i].name, hooks[i].hook, NULL, hooks[i].to);
+		r = base_chain(t, hooks[i].name, hooks[i].hook, NULL, hooks[i].to);
 	return r;
 }
 
@@ -190,10 +175,10 @@ static int add_devices(struct nft_table *t, const struct layers *l, const struct
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		device_chain(&v[i], true, name);
 		if (l->egress)
-			r = add_base(t, name, NF_NETDEV_EGRESS, v[i].name, "out");
+			r = base_chain(t, name, NF_NETDEV_EGRESS, v[i].name, "out");
 		device_chain(&v[i], false, name);
 		if (r == 0 && l->ingress)
-			r = add_base(t, name, NF_NETDEV_INGRESS, v[i].name, "in");
+			r = base_chain(t, name, NF_NETDEV_INGRESS, v[i].name, "in");
 	}
 	return r;
 }

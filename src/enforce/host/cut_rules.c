@@ -60,6 +60,21 @@ void rule_jump(struct nft_chain *c, const char *to)
 		nft_verdict(r, (uint32_t)NFT_JUMP, to);
 }
 
+int base_chain(struct nft_table *t, const char *name, uint32_t hook, const char *dev,
+               const char *to)
+{
+	struct nft_chain *c = nft_add_chain(t, name);
+	if (!c)
+		return -ENOMEM;
+	c->base = true;
+	c->hook = hook;
+	c->prio = CUT_PRIORITY;
+	if (dev)
+		strncpy(c->dev, dev, sizeof c->dev - 1);
+	rule_jump(c, to);
+	return c->error;
+}
+
 static void l4(struct nft_rule *r, uint8_t proto)
 {
 	nft_meta(r, NFT_META_L4PROTO);

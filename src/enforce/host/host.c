@@ -417,6 +417,8 @@ static int plan_block(struct host *h, const struct order *o, const struct holds 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(dims); i++)
 		if ((r = plan_set_dim(p, dims[i], DIM_CONTAINED, NULL)) < 0)
 			err_set(e, r, "out of memory for the plan");
+	if (r == 0 && (r = plan_set_dim(p, DIM_RAW, DIM_PARTIAL, BLOCK_RAW_WHY)) < 0)
+		err_set(e, r, "out of memory for the plan");
 	return r;
 }
 

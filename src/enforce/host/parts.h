@@ -107,7 +107,10 @@ int layers_probe(struct host *h, struct layers *ret, struct err *e);
 
 /* ---- block (block.c) ---- */
 
-#define BLOCK_TABLE   "stanch_block"
+#define BLOCK_TABLE "stanch_block"
+#define BLOCK_RAW_WHY                                                                              \
+	"frames that a BPF or tc redirect puts on a device pass behind nftables: isolate stops "   \
+	"them, block does not"
 #define BLOCK_COMMENT "stanch block"
 
 struct block_want {
@@ -140,6 +143,10 @@ int table_present(struct host *h, uint8_t family, const char *name, struct nft_t
                   bool *ret_present, struct err *e);
 void rule_ip(struct nft_rule *r, uint8_t table_family, enum addr_family v);
 void rule_jump(struct nft_chain *c, const char *to);
+/* A base chain at CUT_PRIORITY whose one rule jumps to the chain `to`; dev NULL: the hook has no
+ * device. 0 or -ENOMEM. */
+int base_chain(struct nft_table *t, const char *name, uint32_t hook, const char *dev,
+               const char *to);
 
 /* ---- what stands against an isolation (snapshot.c) ---- */
 
