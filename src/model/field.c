@@ -2,7 +2,20 @@
 #include "model/field.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* jansson calls a text malformed when it runs out of memory inside it; who reads a journal must not
+ * be told of tampering then. */
+static _Thread_local bool starved;
+
+static void *json_allocate(size_t n)
+{
+	void *p = malloc(n);
+	starved |= !p;
+	return p;
+}
 
 int field_load(const char *text, size_t max, const char *what, json_t **ret, struct err *e)
 {
@@ -11,7 +24,11 @@ int field_load(const char *text, size_t max, const char *what, json_t **ret, str
 		return err_set(e, -EBADMSG, "%s: %zu bytes of JSON, at most %zu are taken", what, n,
 		               max);
 	json_error_t je;
+	json_set_alloc_funcs(json_allocate, free);
+	starved = false;
 	json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &je);
+	if (!root && starved)
+		return err_set(e, -ENOMEM, "%s: out of memory while reading it", what);
 	if (!root)
 		return err_set(e, -EBADMSG, "%s: not JSON at byte %d: %s", what, je.position,
 		               je.text);

@@ -176,7 +176,7 @@ int verb_confirm(struct ctx *c, const struct args *a)
 	for (size_t i = 0; i < a->n_pos; i++)
 		if (order_id_parse(a->pos[i], &id, &e) < 0)
 			return ctx_fail(c, EXIT_USAGE, &e);
-	int r = session_open(c, dry ? JOURNAL_READ : JOURNAL_WRITE, &s, &e);
+	int r = session_open(c, dry ? JOURNAL_READ : JOURNAL_CUT, &s, &e);
 	if (r < 0)
 		return ctx_fail(c, ctx_exit_of(r), &e);
 	for (size_t i = 0; i < a->n_pos; i++) {

@@ -173,7 +173,7 @@ static enum exit_code show_views(struct ctx *c, const struct session *s, struct 
 	struct out_table t = {.n_columns = 6};
 	enum exit_code code = EXIT_DONE;
 	if (n == 0)
-		out_line(&c->out, "Nothing is contained: no orders. Start: stanch watch, "
+		out_line(&c->out, "This journal has no orders. Start: stanch watch, "
 		                  "stanch isolate self");
 	else
 		out_table_row(&t, head, NULL);

@@ -135,7 +135,7 @@ int verb_undo(struct ctx *c, const struct args *a)
 	for (size_t i = 0; i < a->n_pos; i++)
 		if (order_id_parse(a->pos[i], &id, &e) < 0)
 			return ctx_fail(c, EXIT_USAGE, &e);
-	enum journal_mode mode = args_has(a, "dry-run") ? JOURNAL_READ : JOURNAL_WRITE;
+	enum journal_mode mode = args_has(a, "dry-run") ? JOURNAL_READ : JOURNAL_CUT;
 	int r = session_open(c, mode, &s, &e);
 	if (r == 0)
 		r = pick(c, a, &s, &ids, &n, &e);
