@@ -18,6 +18,7 @@ made, and first what dead makers left. Nothing of the machine's own network is t
 rule and process lives in a namespace that was made here.
 """
 import glob
+import hashlib
 import json
 import os
 import re
@@ -298,6 +299,7 @@ class Bed:
                 f.write(start_time(os.getpid()) + "\n")
             f.write(self.dir + "\n")
         self.state = os.path.join(self.dir, "state")
+        self.fallbacks = set()
         self.config = os.path.join(self.dir, "stanch.conf")
         self.configure("")
         for role in ROLES:
@@ -479,7 +481,10 @@ route add default via {GATEWAY6}
             f.write(text)
 
     def stanch_argv(self, *args, binary=STANCH, state=None):
-        return [binary, *args, "--state", state or self.state, "--config", self.config]
+        state = state or self.state
+        digest = hashlib.sha256(os.path.abspath(state).encode()).hexdigest()[:16]
+        self.fallbacks.add("/run/stanch/" + digest)  # where stanch goes when the state's disk fails
+        return [binary, *args, "--state", state, "--config", self.config]
 
     def command(self, *args, **more):
         """The same as one line for a shell."""
@@ -578,6 +583,8 @@ route add default via {GATEWAY6}
                 remove_netns(self.ns(role))
         if self.dir:
             self.log.close()
+            for folder in self.fallbacks:
+                shutil.rmtree(folder, ignore_errors=True)
             shutil.rmtree(self.dir, ignore_errors=True)
             try:
                 os.unlink(record_path(os.getpid()))

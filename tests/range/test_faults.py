@@ -200,7 +200,8 @@ def judge(net, job, spec, done):
         assert now == after, told
     elif done.returncode in (2, 3, 4):
         assert now == before, told
-        assert done.stderr.strip(), told
+        # The reason stands on standard error, or in the report of what was undone.
+        assert done.stderr.strip() or "failed; all of it has been undone" in done.stdout, told
         if not before:
             assert not [t for t in net.tables() if t.startswith("stanch")], told
     elif done.returncode == 5:
@@ -216,9 +217,12 @@ def judge_after_death(net, job, spec):
     status = net.stanch("status", "--json")
     told = f"{job} {spec}\n{more.stdout}{more.stderr}{status.stdout}{status.stderr}"
     orders = [json.loads(line) for line in status.stdout.splitlines() if line.strip()]
-    states = {o["id"]: o["state"] for o in orders if "id" in o and "state" in o}
+    orders = [o for o in orders if o.get("event_type") == "status"]
+    states = {o["order"]: o["state"] for o in orders}
     assert not set(states.values()) & {"applying", "planned", "partial"}, told
-    holds = states.get("o1") in ("unconfirmed", "held")
+    # A job that died before it was journalled has no order: then the next one is called o1.
+    cutting = [o for o in orders if o["verb"] == "isolate" or o["targets"][0]["name"] == BAD]
+    holds = any(o["state"] in ("unconfirmed", "held") for o in cutting)
     now = cut_off(net)
     assert KEPT not in now, told
     assert (BAD in now) == holds, told
@@ -258,7 +262,5 @@ def test_disk_full_never_keeps_from_cutting(net, job):
     done = net.stanch(*JOBS[job][1], fault="full:1")
     assert done.returncode in (0, 5), done.stderr
     assert cut_off(net) == {BAD}
-    assert "/run/stanch" in done.stdout + done.stderr  # says where the journal is
-    undo = net.stanch("undo", "--all", "--yes")
-    assert undo.returncode == 0, undo.stderr
-    assert cut_off(net) == set()
+    # Here /run is full, too: it cuts all the same and says what that costs.
+    assert "later commands will not find this order" in done.stdout + done.stderr
