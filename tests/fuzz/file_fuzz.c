@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sys_ops ops = sys_kernel;
 	struct source_stats s = {0};
 	struct err e = {0};
-	void *ctx;
+	void *ctx = NULL;
 	int r;
 	if (!size)
 		return 0;
