@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "model/finding.h"
+#include "model/flow.h"
 #include "model/order.h"
 #include "model/step.h"
 
@@ -32,6 +33,8 @@ static void string_tables_round_trip(void **state)
 	ROUND_TRIP(dimension, enum dimension, _DIM_MAX);
 	ROUND_TRIP(dim_state, enum dim_state, _DIM_STATE_MAX);
 	ROUND_TRIP(finding_kind, enum finding_kind, _FINDING_MAX);
+	ROUND_TRIP(app_proto, enum app_proto, _APP_PROTO_MAX);
+	ROUND_TRIP(name_source, enum name_source, _NAME_SOURCE_MAX);
 }
 
 static struct order sample(void)
