@@ -8,6 +8,7 @@ import time
 import uuid
 
 import bed as B
+import forge
 import pytest
 from helpers import head_of, order_id, our_tables
 
@@ -105,7 +106,6 @@ def record():
     with B.Bed() as bed:
         r = bed.stanch_ssh("block", B.C2A, "--yes")
         assert r.code == 0, str(r)
-        shutil.copytree(bed.state, bed.state + ".first")
         bed.second = bed.stanch_ssh("block", B.C2B, "--yes")
         assert bed.second.code == 0, str(bed.second)
         yield bed
@@ -131,17 +131,52 @@ def test_tampering_is_found(record, what):
     assert r.code == 6, str(r)
 
 
-def test_rows_signed_again_are_found_by_the_head(record):
-    """Root on the host rewrites the end of the record and signs it with the host's own key: here the
-    state is turned back by one order and stanch itself writes another. Only a head that was noted
-    elsewhere tells."""
+def forged(record, name, edit):
+    """A copy of the record, edited and sealed again by the host's own key; its new head."""
+    copy = f"{record.state}.forged-{name}"
+    shutil.copytree(record.state, copy)
+    with forge.open_journal(copy) as db:
+        assert [r[7] for r in forge.rows(db)] == forge.chain(db), "not as doc/formats.md says"
+        edit(db)
+        head = forge.seal(db, copy)
+    return copy, head
+
+
+# Each edit changes the first order; what it returns is how many entries it touched.
+FORGERIES = {
+    "address": lambda db: forge.replace_everywhere(db, B.C2A, "203.0.113.99"),
+    "time": lambda db: db.execute("UPDATE entries SET wall=wall-60000000 WHERE subject='o1'").rowcount,
+    "removed": lambda db: forge.remove_order(db, 1),
+}
+
+
+@pytest.mark.parametrize("what", FORGERIES)
+def test_rows_signed_again_are_found_by_the_head(record, what):
+    """Root on the host edits rows, computes every hash anew and signs the head with the host's own
+    key. By itself that looks whole; only a head that was noted elsewhere tells."""
     noted = head_of(record.second)
-    forged = record.state + ".first"
-    r = record.stanch("block", B.NEIGHBOUR, "--yes", state=forged)
-    assert r.code in (0, 5), str(r)
-    assert record.stanch("verify", "journal", state=forged).code == 0, "by itself it looks whole"
-    r = record.stanch("verify", "journal", "--head", noted, state=forged)
+    copy, head = forged(record, what, lambda db: FORGERIES[what](db) or pytest.fail("nothing was edited"))
+    assert head != noted
+    r = record.stanch("verify", "journal", state=copy)
+    assert r.code == 0, f"by itself it looks whole: {r}"
+    assert record.stanch("verify", "journal", "--head", head, state=copy).code == 0
+    r = record.stanch("verify", "journal", "--head", noted, state=copy)
     assert r.code == 6, str(r)
+
+
+def test_a_forged_signature_needs_the_key(record):
+    """The same edit signed by another key, or with a view forgotten, is found without any head."""
+    copy, _ = forged(record, "key", lambda db: forge.replace_everywhere(db, B.C2A, "203.0.113.99"))
+    shutil.copy(record.state + "/key.pub", copy + "/key.pub")
+    B.run("openssl", "genpkey", "-algorithm", "ed25519", "-out", copy + "/key")
+    with forge.open_journal(copy) as db:
+        forge.seal(db, copy)
+    r = record.stanch("verify", "journal", state=copy)
+    assert r.code == 6, str(r)
+    copy, _ = forged(record, "view", lambda db: db.execute(
+        "UPDATE entries SET body=replace(body, ?, '203.0.113.99')", (B.C2A,)))
+    r = record.stanch("verify", "journal", state=copy)
+    assert r.code == 6 and "does not say what the entries say" in r.out + r.err, str(r)
 
 
 def in_mount_ns(bed, prepare, *args):
