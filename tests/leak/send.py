@@ -5,8 +5,9 @@ has to send a frame, ten rounds a second, in the network namespace that it runs 
 
 Each frame carries the marker <leak:PLACE-KIND-vN>, but for a new TCP connection, whose SYN has no
 payload: it is known by the port that PORTS gives it. LINK is a veth whose other end redirects by BPF
-into DEV. Prints {"ready"}; each line on stdin is answered by {"sent": {marker: n}, "errors": {…}}.
+into DEV; LINK@FILE: it is in the network namespace FILE. Prints {"ready"}; each line on stdin is answered by {"sent": {marker: n}, "errors": {…}}.
 """
+import ctypes
 import fcntl
 import json
 import random
@@ -60,6 +61,20 @@ def neighbour_mac(dev, address):
     raise SystemExit(f"no link address for {address} on {dev}")
 
 
+def packet_socket(link):
+    """Bound to LINK or LINK@FILE; a socket stays in the namespace in which it was made."""
+    dev, _, other = link.partition("@")
+    with open("/proc/thread-self/ns/net", "rb") as here, open(other or here.name, "rb") as there:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if other and libc.setns(there.fileno(), 0x40000000):
+            raise OSError(ctypes.get_errno(), f"setns {other}")
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        s.bind((dev, 0))
+        if other and libc.setns(here.fileno(), 0x40000000):
+            raise OSError(ctypes.get_errno(), "setns back")
+    return s
+
+
 class Sender:
     def __init__(self, place, dev, gw4, gw6, to4, to6, link=None):
         self.place, self.dev, self.link = place, dev, link
@@ -75,14 +90,12 @@ class Sender:
             self.old[family] = socket.create_connection((self.to[family], SINK), 5)
             self.old[family].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.old[family].setblocking(False)
-        self.packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        self.packet.bind((dev, 0))
+        self.packet = packet_socket(dev)
         self.bypass = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.bypass.setsockopt(263, PACKET_QDISC_BYPASS, 1)
         self.bypass.bind((dev, 0))
         if link:
-            self.via = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-            self.via.bind((link, 0))
+            self.via = packet_socket(link)
 
     def af(self, family):
         return socket.AF_INET if family == 4 else socket.AF_INET6

@@ -65,6 +65,12 @@ def test_isolate_stops_every_way_of_sending(bed):
         assert not r["connected"]
     assert "contained" in bed.ssh(bed.command("status")).stdout
 
+    # Each layer is needed: without the tc program the redirect's frames leak, and only they.
+    bed.sh("victim", "tc", "filter", "del", "dev", "eth0", "egress")
+    since = time.time_ns()
+    time.sleep(1)
+    assert sorted(cells(bed.wire.rows(since))) == ["host-redirect-v4", "host-redirect-v6"]
+
 
 def run_in_tmux(bed, command, done):
     """In a tmux client that hangs on an ssh session with a terminal."""

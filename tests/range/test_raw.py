@@ -32,10 +32,7 @@ class Leak:
 
     def __init__(self, bed):
         self.bed = bed
-        self.dev = bed.redirector("victim", "eth0")
-        bed.sh("victim", "ip", "link", "set", self.dev, "netns", bed.ns("ctr"))
-        bed.script("ctr", f"echo 1 >/proc/sys/net/ipv6/conf/{self.dev}/disable_ipv6;"
-                   f" ip link set {self.dev} up")
+        self.dev = bed.redirector("victim", "eth0", "ctr")
         bed.sh("victim", "ping", "-c1", "-W1", "-q", B.GATEWAY)
         self.mac = bed.sh("victim", "ip", "neigh", "show", B.GATEWAY).stdout.split("lladdr ")[1].split()[0]
 
