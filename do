@@ -314,13 +314,13 @@ do_lint() {
 	! grep -q '^fail' "$results"
 }
 
-# A fuzzer is its file and the wire room, compiled together so that all of it is instrumented.
+# A fuzzer is its file and the rooms wire and seal, compiled together so that all of it is instrumented.
 build_fuzzer() {
 	mkdir -p build-fuzz
 	# shellcheck disable=SC2046
 	clang -g -O1 -std=gnu17 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -I src -o "build-fuzz/$1" "tests/fuzz/$1_fuzz.c" \
-		$(find src/wire src/base -name '*.c' ! -name '*_test.c' ! -name room.c)
+		$(find src/wire src/seal src/base -name '*.c' ! -name '*_test.c' ! -name room.c) -lcrypto
 }
 do_fuzz() {
 	do_setup
