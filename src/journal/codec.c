@@ -123,23 +123,44 @@ char *codec_plan(const struct plan *p)
 	return dump(o, ok);
 }
 
+/* NULL when out of memory. */
+static json_t *text_list(const char lines[][FINDING_REASON_MAX], size_t n)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; list && i < n; i++)
+		if (json_array_append_new(list, json_text(lines[i]))) {
+			json_decref(list);
+			return NULL;
+		}
+	return list;
+}
+
+/* As ADDR:PORT; where there is no one address, as "*" or "*:PORT". */
+static const char *end_text(const struct endpoint *e, char dst[static ENDPOINT_STR_MAX])
+{
+	if (e->addr.family)
+		return endpoint_str(e, dst);
+	snprintf(dst, ENDPOINT_STR_MAX, e->port ? "*:%u" : "*", e->port);
+	return dst;
+}
+
 char *codec_finding(const struct finding *f)
 {
 	char src[ENDPOINT_STR_MAX], dest[ENDPOINT_STR_MAX];
-	json_t *reasons = json_array();
-	bool ok = reasons;
-	for (size_t i = 0; ok && i < f->n_reasons; i++)
-		ok = json_array_append_new(reasons, json_text(f->reasons[i])) == 0;
-	json_t *o = json_pack("{s:s, s:f, s:s, s:s, s:i, s:I, s:I, s:I, s:I}", "kind",
-	                      finding_kind_str(f->kind), "score", f->score, "src",
-	                      endpoint_str(&f->src, src), "dest", endpoint_str(&f->dest, dest),
-	                      "proto", (int)f->proto, "bytes_out", (json_int_t)f->bytes_out,
-	                      "bytes_in", (json_int_t)f->bytes_in, "first", (json_int_t)f->first,
-	                      "last", (json_int_t)f->last);
+	json_t *reasons = text_list(f->reasons, f->n_reasons);
+	json_t *orders = text_list(f->orders, f->n_orders);
+	bool ok = reasons && orders;
+	json_t *o = json_pack(
+	    "{s:s, s:f, s:s, s:s, s:i, s:I, s:I, s:I, s:I}", "kind", finding_kind_str(f->kind),
+	    "score", f->score, "src", end_text(&f->src, src), "dest", end_text(&f->dest, dest),
+	    "proto", (int)f->proto, "bytes_out", (json_int_t)f->bytes_out, "bytes_in",
+	    (json_int_t)f->bytes_in, "first", (json_int_t)f->first, "last", (json_int_t)f->last);
 	ok = ok && o && set(o, "benign", json_text(f->benign)) &&
-	     set(o, "selector", json_text(f->selector)) &&
-	     json_object_set(o, "reasons", reasons) == 0;
+	     set(o, "selector", json_text(f->selector)) && set(o, "domain", json_text(f->domain)) &&
+	     json_object_set(o, "reasons", reasons) == 0 &&
+	     json_object_set(o, "orders", orders) == 0;
 	json_decref(reasons);
+	json_decref(orders);
 	return dump(o, ok);
 }
 
@@ -263,43 +284,61 @@ int codec_read_plan(const char *json, struct plan *ret, struct err *e)
 	return r;
 }
 
-static int read_reasons(json_t *list, struct finding *f, struct err *e)
+/* list may be NULL: none. */
+static int read_lines(json_t *list, const char *what, char lines[][FINDING_REASON_MAX], size_t max,
+                      size_t *ret_n, struct err *e)
 {
 	size_t i;
 	json_t *v;
-	if (!json_is_array(list) || json_array_size(list) > FINDING_REASONS_MAX)
-		return err_set(e, -EBADMSG, "finding: its reasons are not a list of at most %d",
-		               FINDING_REASONS_MAX);
-	f->n_reasons = json_array_size(list);
+	if (list && (!json_is_array(list) || json_array_size(list) > max))
+		return err_set(e, -EBADMSG, "finding: its %s are not a list of at most %zu", what,
+		               max);
+	*ret_n = json_array_size(list);
 	json_array_foreach(list, i, v)
 	{
 		const char *t = json_string_value(v);
-		int r =
-		    t ? field_copy(f->reasons[i], FINDING_REASON_MAX, t, "reason", e) : -EBADMSG;
+		int r = t ? field_copy(lines[i], FINDING_REASON_MAX, t, what, e) : -EBADMSG;
 		if (r)
-			return t ? r : err_set(e, r, "finding: a reason is not text");
+			return t ? r : err_set(e, r, "finding: one of its %s is not text", what);
 	}
 	return 0;
 }
 
+static int read_end(const char *s, struct endpoint *ret, struct err *e)
+{
+	char as_any[ENDPOINT_STR_MAX];
+	int r;
+	if (s[0] != '*')
+		return endpoint_parse(s, ret, e);
+	*ret = (struct endpoint){0};
+	if (!s[1])
+		return 0;
+	snprintf(as_any, sizeof as_any, "0.0.0.0%.8s", s + 1);
+	if ((r = endpoint_parse(as_any, ret, e)) == 0)
+		ret->addr = (struct addr){0};
+	return r;
+}
+
 static int read_ends(const char *src, const char *dest, struct finding *f, struct err *e)
 {
-	if (endpoint_parse(src, &f->src, e) || endpoint_parse(dest, &f->dest, e))
+	if (read_end(src, &f->src, e) || read_end(dest, &f->dest, e))
 		return err_prefix(e, -EBADMSG, "finding");
 	return 0;
 }
 
 static int read_finding(json_t *root, struct finding *f, struct err *e)
 {
-	json_t *reasons;
-	const char *kind, *src, *dest, *benign, *selector;
+	json_t *reasons, *orders = NULL; /* older journals have no orders and no domain */
+	const char *kind, *src, *dest, *benign, *selector, *domain = "";
 	json_int_t out, in, first, last;
 	int proto;
 	int r = field_unpack(root, "finding", e,
-	                     "{s:s, s:F, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:s, s:s, s:o !}",
+	                     "{s:s, s:F, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s?s, "
+	                     "s?o !}",
 	                     "kind", &kind, "score", &f->score, "src", &src, "dest", &dest, "proto",
 	                     &proto, "bytes_out", &out, "bytes_in", &in, "first", &first, "last",
-	                     &last, "benign", &benign, "selector", &selector, "reasons", &reasons);
+	                     &last, "benign", &benign, "selector", &selector, "reasons", &reasons,
+	                     "domain", &domain, "orders", &orders);
 	if (r)
 		return r;
 	int k = finding_kind_parse(kind);
@@ -316,7 +355,12 @@ static int read_finding(json_t *root, struct finding *f, struct err *e)
 		r = field_copy(f->benign, sizeof f->benign, benign, "benign", e);
 	if (!r)
 		r = field_copy(f->selector, sizeof f->selector, selector, "selector", e);
-	return r ? r : read_reasons(reasons, f, e);
+	if (!r)
+		r = field_copy(f->domain, sizeof f->domain, domain, "domain", e);
+	if (!r)
+		r = read_lines(reasons, "reasons", f->reasons, FINDING_REASONS_MAX, &f->n_reasons,
+		               e);
+	return r ? r : read_lines(orders, "orders", f->orders, FINDING_ORDERS_MAX, &f->n_orders, e);
 }
 
 int codec_read_finding(const char *json, struct finding *ret, struct err *e)

@@ -338,11 +338,21 @@ static void findings_and_notes(void **state)
 	endpoint_parse("192.0.2.10:4000", &f.src, NULL);
 	endpoint_parse("[2001:db8::5]:443", &f.dest, NULL);
 	strcpy(f.reasons[0], "too much");
+	strcpy(f.domain, "evil.example");
+	f.kind = FINDING_BEACON;
+	finding_order(&f, "block %s", "2001:db8::5");
 	assert_int_equal(journal_put_finding(j, &f, &e), 0);
 	assert_int_equal(f.id, 1);
 	assert_int_equal(journal_get_finding(j, 1, &g, &e), 0);
 	assert_memory_equal(&f, &g, sizeof f);
-	assert_int_equal(journal_get_finding(j, 2, &g, &e), -ENOENT);
+	/* To many: no address, perhaps a port. */
+	f.id = 0;
+	f.dest = (struct endpoint){.port = 445};
+	f.src.port = 0;
+	assert_int_equal(journal_put_finding(j, &f, &e), 0);
+	assert_int_equal(journal_get_finding(j, 2, &g, &e), 0);
+	assert_memory_equal(&f, &g, sizeof f);
+	assert_int_equal(journal_get_finding(j, 3, &g, &e), -ENOENT);
 	assert_int_equal(journal_note(j, "order", "o1", "{}", &e), -EINVAL);
 	assert_int_equal(journal_note(j, "journal.fallback", "o1", "{}", &e), -EINVAL);
 	assert_int_equal(journal_note(j, "drift", "o1", "{}", &e), 0);

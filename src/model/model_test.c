@@ -153,6 +153,33 @@ static void plans_own_their_parts(void **state)
 	plan_free(NULL);
 }
 
+static void test_finding_same(void **state)
+{
+	struct finding a = {.kind = FINDING_BEACON, .proto = 6}, b;
+
+	assert_int_equal(endpoint_parse("192.0.2.10", &a.src, NULL), 0);
+	assert_int_equal(endpoint_parse("203.0.113.5:443", &a.dest, NULL), 0);
+	b = a;
+	b.score = 0.5;
+	b.src.port = 4000;
+	strcpy(b.domain, "name.example"); /* of the far end: may become known later */
+	assert_true(finding_same(&a, &b));
+	b.dest.port = 80;
+	assert_false(finding_same(&a, &b));
+	a.kind = b.kind = FINDING_UPLOAD;
+	assert_true(finding_same(&a, &b));
+	a.kind = b.kind = FINDING_DNS_TUNNEL;
+	assert_false(finding_same(&a, &b));
+	strcpy(a.domain, b.domain);
+	assert_true(finding_same(&a, &b));
+	b.kind = FINDING_SCAN;
+	assert_false(finding_same(&a, &b));
+	for (int i = 0; i < 100; i++)
+		finding_reason(&a, "%d of %0300d", i, 0);
+	assert_int_equal(a.n_reasons, FINDING_REASONS_MAX);
+	assert_int_equal(strlen(a.reasons[7]), FINDING_REASON_MAX - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,6 +188,7 @@ int main(void)
 	    cmocka_unit_test(tampered_orders_are_refused),
 	    cmocka_unit_test(permits_match_what_they_say),
 	    cmocka_unit_test(plans_own_their_parts),
+	    cmocka_unit_test(test_finding_same),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
