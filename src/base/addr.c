@@ -198,11 +198,6 @@ int addr_cmp(const struct addr *a, const struct addr *b)
 	return memcmp(a->bytes, b->bytes, sizeof a->bytes);
 }
 
-bool addr_equal(const struct addr *a, const struct addr *b)
-{
-	return addr_cmp(a, b) == 0;
-}
-
 struct prefix prefix_of(const struct addr *a, unsigned len)
 {
 	struct prefix p = {.addr = *a, .len = (uint8_t)len};

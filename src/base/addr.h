@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/err.h"
@@ -56,7 +57,10 @@ const char *prefix_str(const struct prefix *p, char dst[static PREFIX_STR_MAX]);
 const char *endpoint_str(const struct endpoint *e, char dst[static ENDPOINT_STR_MAX]);
 
 int addr_cmp(const struct addr *a, const struct addr *b); /* family first, then bytes */
-bool addr_equal(const struct addr *a, const struct addr *b);
+static inline bool addr_equal(const struct addr *a, const struct addr *b)
+{
+	return a->family == b->family && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
 struct prefix prefix_of(const struct addr *a, unsigned len); /* zeroes the host bits */
 bool prefix_has(const struct prefix *p, const struct addr *a);
 bool prefix_covers(const struct prefix *outer, const struct prefix *inner);

@@ -50,8 +50,12 @@
 struct slot {
 	uint64_t k0, k1; /* k1 0: free */
 	uint64_t start, end;
-	uint64_t pkts[2], bytes[2]; /* [0] from the lower to the higher end */
+	uint64_t pkts[2], bytes[2]; /* [0] from the lower to the higher end; pkts has the TCP flags
+	                               of that direction in its highest byte */
 };
+
+#define FLAGS_SHIFT 56
+#define PKTS_MASK   ((UINT64_C(1) << FLAGS_SHIFT) - 1)
 
 struct side {
 	uint8_t lo[16], hi[16];
@@ -61,7 +65,7 @@ struct side {
 struct item {
 	uint64_t k0, k1, hash;
 	uint64_t first, last, pkts, bytes;
-	uint8_t dir, turn;
+	uint8_t dir, turn, flags;
 	struct side side;
 };
 
@@ -78,6 +82,7 @@ struct flowtab {
 	size_t max_flows;
 	uint64_t seed[2];
 	flow_emit_fn emit;
+	flow_resume_fn resume;
 	void *arg;
 	struct frags *frags;
 	size_t queued, next; /* queue is a ring: next is its oldest */
@@ -162,6 +167,11 @@ void flowtab_free(struct flowtab *t)
 	if (t->map)
 		munmap(t->map, t->map_len);
 	free(t);
+}
+
+void flowtab_on_resume(struct flowtab *t, flow_resume_fn resume)
+{
+	t->resume = resume;
 }
 
 /* ---- keys ---- */
@@ -260,8 +270,10 @@ static void flow_of(const struct flowtab *t, size_t at, struct flow *ret)
 	    .proto = proto,
 	    .vlan = (uint16_t)(s->k1 >> K_VLAN & 0xfff),
 	    .src_guessed = s->k1 & K_GUESSED,
-	    .pkts_toserver = s->pkts[rev],
-	    .pkts_toclient = s->pkts[!rev],
+	    .pkts_toserver = s->pkts[rev] & PKTS_MASK,
+	    .pkts_toclient = s->pkts[!rev] & PKTS_MASK,
+	    .tcp_toserver = (uint8_t)(s->pkts[rev] >> FLAGS_SHIFT),
+	    .tcp_toclient = (uint8_t)(s->pkts[!rev] >> FLAGS_SHIFT),
 	    .bytes_toserver = s->bytes[rev],
 	    .bytes_toclient = s->bytes[!rev],
 	    .start_nsec = s->start,
@@ -451,6 +463,13 @@ static void take_turn(struct flowtab *t, size_t at, const struct item *i)
 		s->k1 |= K_CLOSED;
 }
 
+static __attribute__((noinline)) void resumed(struct flowtab *t, size_t at, uint64_t nsec)
+{
+	struct flow f;
+	flow_of(t, at, &f);
+	t->resume(t->arg, &f, nsec);
+}
+
 static inline void count(struct flowtab *t, const struct item *i)
 {
 	size_t found = probe(t, i);
@@ -458,7 +477,9 @@ static inline void count(struct flowtab *t, const struct item *i)
 	if (i->turn)
 		take_turn(t, at, i);
 	struct slot *s = &t->slots[at];
-	s->pkts[i->dir] += i->pkts;
+	if (i->first > s->end + FLOW_PAUSE_NSEC && t->resume && s->pkts[0] + s->pkts[1])
+		resumed(t, at, i->first);
+	s->pkts[i->dir] = (s->pkts[i->dir] + i->pkts) | (uint64_t)i->flags << FLAGS_SHIFT;
 	s->bytes[i->dir] += i->bytes;
 	if (i->last > s->end)
 		s->end = i->last;
@@ -510,6 +531,7 @@ static inline __attribute__((always_inline)) void add(struct flowtab *t, const s
 	i->pkts = 1;
 	i->bytes = len;
 	i->turn = p->turn;
+	i->flags = p->tcp_flags;
 	__builtin_prefetch(&t->index[home(t, i->hash)]);
 }
 
@@ -531,7 +553,7 @@ static void add_waiting(struct flowtab *t, const struct frag *f)
 	i->last = f->last_nsec;
 	i->pkts = f->pkts;
 	i->bytes = f->bytes;
-	i->turn = 0;
+	i->turn = i->flags = 0;
 	if (!f->known)
 		t->truncated += f->pkts;
 }

@@ -26,12 +26,16 @@ struct flowtab;
 /* Called for each flow that leaves the table (evicted, idle, closed and reopened, or at flush). f
  * is valid in the call. */
 typedef void (*flow_emit_fn)(void *arg, const struct flow *f);
+/* Called when a flow that was silent for FLOW_PAUSE_NSEC speaks again, before that is counted. */
+typedef void (*flow_resume_fn)(void *arg, const struct flow *f, uint64_t at_nsec);
 
 /* At most 16,777,214 flows. Address space: 120 bytes for each of max_flows; memory: about 75 bytes
  * for each flow that was in the table at once, 32 more with IPv6. -EINVAL, -ENOMEM. */
 int flowtab_new(size_t max_flows, flow_emit_fn emit, void *arg, struct flowtab **ret,
                 struct err *e);
 void flowtab_free(struct flowtab *t); /* takes NULL; emits nothing */
+/* With the arg of flowtab_new; NULL: nobody wants to know. */
+void flowtab_on_resume(struct flowtab *t, flow_resume_fn resume);
 /* Fits struct packet_sink.frame: arg is the table. */
 void flowtab_frame(void *table, uint64_t nsec, unsigned linktype, const uint8_t *data,
                    uint32_t cap_len, uint32_t wire_len);

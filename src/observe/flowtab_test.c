@@ -142,6 +142,40 @@ static void a_closed_port_pair_comes_again(void **state)
 	flowtab_free(t);
 }
 
+static struct flow paused[4];
+static uint64_t resumed_at[4];
+static size_t n_paused;
+
+static void keep_pause(void *arg, const struct flow *f, uint64_t at)
+{
+	assert_true(n_paused < 4);
+	resumed_at[n_paused] = at;
+	paused[n_paused++] = *f;
+}
+
+static void pauses_and_flags(void **state)
+{
+	struct flowtab *t = table(10);
+	const uint64_t p = FLOW_PAUSE_NSEC;
+
+	n_paused = 0;
+	flowtab_on_resume(t, keep_pause);
+	tcp(t, 10, 1, SYN);
+	tcp(t, 11, 0, SYNACK);
+	tcp(t, 11 + p, 1, ACK); /* as long, not longer */
+	tcp(t, 12 + 2 * p, 0, ACK | 8);
+	flowtab_flush(t);
+	assert_int_equal(n_out, 1);
+	is(&out[0], 40000, 2, 2, 0);
+	assert_int_equal(out[0].tcp_toserver, SYN | ACK);
+	assert_int_equal(out[0].tcp_toclient, SYN | ACK | 8);
+	assert_int_equal(n_paused, 1);
+	assert_int_equal(resumed_at[0], 12 + 2 * p);
+	is(&paused[0], 40000, 2, 1, 0);
+	assert_int_equal(paused[0].end_nsec, 11 + p);
+	flowtab_free(t);
+}
+
 static void icmp_is_one_flow(void **state)
 {
 	struct flowtab *t = table(10);
@@ -396,6 +430,7 @@ int main(void)
 	    cmocka_unit_test(who_opened_it),
 	    cmocka_unit_test(a_syn_turns_a_guess),
 	    cmocka_unit_test(a_closed_port_pair_comes_again),
+	    cmocka_unit_test(pauses_and_flags),
 	    cmocka_unit_test(icmp_is_one_flow),
 	    cmocka_unit_test(fragments_join_in_any_order),
 	    cmocka_unit_test(fragments_without_a_first_are_told),

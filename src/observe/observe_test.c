@@ -76,6 +76,86 @@ static void test_records(void **state)
 	assert_int_equal(record_to_stats(&q, sizeof(q), &t), -EBADMSG);
 }
 
+static void test_name_records(void **state)
+{
+	struct app_event a = {.src = at("192.0.2.10:40000"),
+	                      .dest = at("203.0.113.5:443"),
+	                      .proto = IPPROTO_TCP,
+	                      .nsec = 5,
+	                      .app = APP_TLS,
+	                      .source = NAME_SNI,
+	                      .name = "evil.example"};
+	struct app_event b;
+	struct app_record r;
+
+	record_of_app(&a, &r);
+	assert_int_equal(record_to_app(&r, &b), 0);
+	assert_string_equal(b.name, "evil.example");
+	assert_int_equal(b.app, APP_TLS);
+	assert_int_equal(b.source, NAME_SNI);
+	assert_int_equal(b.dest.port, 443);
+	/* What could steer a terminal, hide behind the end or run over it is refused. */
+	r.name[0] = 0x1b;
+	assert_int_equal(record_to_app(&r, &b), -EBADMSG);
+	r.name[0] = 'e';
+	r.name[20] = 'x';
+	assert_int_equal(record_to_app(&r, &b), -EBADMSG);
+	memset(r.name, 'x', sizeof(r.name));
+	assert_int_equal(record_to_app(&r, &b), -EBADMSG);
+	record_of_app(&a, &r);
+	r.app = _APP_PROTO_MAX;
+	assert_int_equal(record_to_app(&r, &b), -EBADMSG);
+	record_of_app(&a, &r);
+	r.ends.family = 0;
+	assert_int_equal(record_to_app(&r, &b), -EBADMSG);
+}
+
+static void test_dns_records(void **state)
+{
+	struct dns_event d = {.client = at("192.0.2.10:40000"),
+	                      .server = at("192.0.2.53:53"),
+	                      .proto = IPPROTO_UDP,
+	                      .response = true,
+	                      .qtype = 28,
+	                      .size = 99,
+	                      .qname = "a.example",
+	                      .n_addrs = 2,
+	                      .addrs = {at("203.0.113.5:1").addr, at("[2001:db8::1]:1").addr}};
+	struct dns_event g;
+	struct dns_record r;
+
+	record_of_dns(&d, &r);
+	assert_int_equal(record_to_dns(&r, &g), 0);
+	assert_string_equal(g.qname, "a.example");
+	assert_true(g.response && g.qtype == 28 && g.size == 99 && g.n_addrs == 2);
+	assert_true(addr_equal(&g.addrs[0], &d.addrs[0]) && addr_equal(&g.addrs[1], &d.addrs[1]));
+	r.n_addrs = DNS_EVENT_ADDRS + 1;
+	assert_int_equal(record_to_dns(&r, &g), -EBADMSG);
+	r.n_addrs = 3; /* of no family */
+	assert_int_equal(record_to_dns(&r, &g), -EBADMSG);
+	r.n_addrs = 2;
+	r.response = 2;
+	assert_int_equal(record_to_dns(&r, &g), -EBADMSG);
+}
+
+static void test_resume_records(void **state)
+{
+	struct flow f = flow_of("192.0.2.10:40000", "203.0.113.5:443", IPPROTO_TCP, 7, 9);
+	struct resume_event e;
+	struct resume_record r;
+
+	f.tcp_toserver = 0x1a;
+	f.tcp_toclient = 0x12;
+	record_of_resume(&f, f.end_nsec + 5, &r);
+	assert_int_equal(record_to_resume(&r, &e), 0);
+	assert_int_equal(e.at_nsec, f.end_nsec + 5);
+	assert_int_equal(e.flow.bytes_toclient, 9);
+	assert_int_equal(e.flow.tcp_toserver, 0x1a);
+	assert_int_equal(e.flow.tcp_toclient, 0x12);
+	r.flow.family = 0;
+	assert_int_equal(record_to_resume(&r, &e), -EBADMSG);
+}
+
 static void add(struct owners *o, uint8_t proto, struct endpoint local, const char *peer,
                 bool v6only, uint64_t inode)
 {
@@ -259,9 +339,10 @@ static void test_upload_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_records),     cmocka_unit_test(test_owner_match),
-	    cmocka_unit_test(test_pairs),       cmocka_unit_test(test_upload),
-	    cmocka_unit_test(test_upload_text),
+	    cmocka_unit_test(test_records),     cmocka_unit_test(test_name_records),
+	    cmocka_unit_test(test_dns_records), cmocka_unit_test(test_resume_records),
+	    cmocka_unit_test(test_owner_match), cmocka_unit_test(test_pairs),
+	    cmocka_unit_test(test_upload),      cmocka_unit_test(test_upload_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

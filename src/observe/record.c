@@ -6,6 +6,9 @@
 #include <string.h>
 
 _Static_assert(sizeof(struct flow_record) == 96, "no hidden padding goes over the channel");
+_Static_assert(sizeof(struct app_record) == 8 + 40 + 2 + NAME_MAX_LEN, "nor here");
+_Static_assert(sizeof(struct dns_record) == 8 + 40 + 16 + 16 * DNS_EVENT_ADDRS + NAME_MAX_LEN + 2,
+               "nor here");
 
 void record_of_flow(const struct flow *f, struct flow_record *ret)
 {
@@ -22,6 +25,8 @@ void record_of_flow(const struct flow *f, struct flow_record *ret)
 	    .family = f->src.addr.family,
 	    .proto = f->proto,
 	    .src_guessed = f->src_guessed,
+	    .tcp_toserver = f->tcp_toserver,
+	    .tcp_toclient = f->tcp_toclient,
 	};
 	memcpy(ret->src, f->src.addr.bytes, 16);
 	memcpy(ret->dest, f->dest.addr.bytes, 16);
@@ -53,9 +58,148 @@ int record_to_flow(const void *bytes, struct flow *ret)
 	    .bytes_toclient = r.bytes_toclient,
 	    .start_nsec = r.start_nsec,
 	    .end_nsec = r.end_nsec,
+	    .tcp_toserver = r.tcp_toserver,
+	    .tcp_toclient = r.tcp_toclient,
 	};
 	memcpy(ret->src.addr.bytes, r.src, 16);
 	memcpy(ret->dest.addr.bytes, r.dest, 16);
+	return 0;
+}
+
+static void ends_of(const struct endpoint *src, const struct endpoint *dest, uint8_t proto,
+                    struct ends_record *ret)
+{
+	*ret = (struct ends_record){.src_port = src->port,
+	                            .dest_port = dest->port,
+	                            .family = src->addr.family,
+	                            .proto = proto};
+	memcpy(ret->src, src->addr.bytes, 16);
+	memcpy(ret->dest, dest->addr.bytes, 16);
+}
+
+static bool ends_to(const struct ends_record *r, struct endpoint *src, struct endpoint *dest)
+{
+	if ((r->family != ADDR_V4 && r->family != ADDR_V6) || !fits_family(r->src, r->family) ||
+	    !fits_family(r->dest, r->family))
+		return false;
+	*src = (struct endpoint){.addr.family = r->family, .port = r->src_port};
+	*dest = (struct endpoint){.addr.family = r->family, .port = r->dest_port};
+	memcpy(src->addr.bytes, r->src, 16);
+	memcpy(dest->addr.bytes, r->dest, 16);
+	return true;
+}
+
+/* Printable, ended, and nothing behind the end. */
+static bool name_fits(const char name[static NAME_MAX_LEN])
+{
+	size_t n = strnlen(name, NAME_MAX_LEN);
+
+	for (size_t i = 0; i < n; i++)
+		if (name[i] <= 0x20 || name[i] >= 0x7f)
+			return false;
+	for (size_t i = n; i < NAME_MAX_LEN; i++)
+		if (name[i])
+			return false;
+	return n < NAME_MAX_LEN;
+}
+
+static void name_put(char dst[static NAME_MAX_LEN], const char *name)
+{
+	size_t n = strnlen(name, NAME_MAX_LEN - 1);
+
+	memset(dst, 0, NAME_MAX_LEN);
+	memcpy(dst, name, n);
+}
+
+void record_of_app(const struct app_event *a, struct app_record *ret)
+{
+	*ret = (struct app_record){
+	    .nsec = a->nsec, .app = (uint8_t)a->app, .source = (uint8_t)a->source};
+	ends_of(&a->src, &a->dest, a->proto, &ret->ends);
+	name_put(ret->name, a->name);
+}
+
+int record_to_app(const void *bytes, struct app_event *ret)
+{
+	struct app_record r;
+	struct app_event a;
+
+	memcpy(&r, bytes, sizeof(r));
+	if (r.app >= _APP_PROTO_MAX || r.source >= _NAME_SOURCE_MAX || !name_fits(r.name))
+		return -EBADMSG;
+	a = (struct app_event){
+	    .proto = r.ends.proto, .nsec = r.nsec, .app = r.app, .source = r.source};
+	if (!ends_to(&r.ends, &a.src, &a.dest))
+		return -EBADMSG;
+	memcpy(a.name, r.name, sizeof(a.name));
+	*ret = a;
+	return 0;
+}
+
+void record_of_dns(const struct dns_event *d, struct dns_record *ret)
+{
+	*ret = (struct dns_record){
+	    .nsec = d->nsec,
+	    .qtype = d->qtype,
+	    .size = d->size,
+	    .response = d->response,
+	    .rcode = d->rcode,
+	    .n_addrs = (uint8_t)d->n_addrs,
+	};
+	ends_of(&d->client, &d->server, d->proto, &ret->ends);
+	for (size_t i = 0; i < d->n_addrs; i++) {
+		ret->addr_family[i] = d->addrs[i].family;
+		memcpy(ret->addrs[i], d->addrs[i].bytes, 16);
+	}
+	name_put(ret->qname, d->qname);
+}
+
+int record_to_dns(const void *bytes, struct dns_event *ret)
+{
+	struct dns_record r;
+	struct dns_event d;
+
+	memcpy(&r, bytes, sizeof(r));
+	if (r.response > 1 || r.n_addrs > DNS_EVENT_ADDRS || !name_fits(r.qname))
+		return -EBADMSG;
+	d = (struct dns_event){
+	    .proto = r.ends.proto,
+	    .nsec = r.nsec,
+	    .response = r.response,
+	    .rcode = r.rcode,
+	    .qtype = r.qtype,
+	    .size = r.size,
+	    .n_addrs = r.n_addrs,
+	};
+	if (!ends_to(&r.ends, &d.client, &d.server))
+		return -EBADMSG;
+	for (size_t i = 0; i < d.n_addrs; i++) {
+		uint8_t family = r.addr_family[i];
+		if ((family != ADDR_V4 && family != ADDR_V6) || !fits_family(r.addrs[i], family))
+			return -EBADMSG;
+		d.addrs[i].family = family;
+		memcpy(d.addrs[i].bytes, r.addrs[i], 16);
+	}
+	memcpy(d.qname, r.qname, sizeof(d.qname));
+	*ret = d;
+	return 0;
+}
+
+void record_of_resume(const struct flow *f, uint64_t at_nsec, struct resume_record *ret)
+{
+	record_of_flow(f, &ret->flow);
+	ret->at_nsec = at_nsec;
+}
+
+int record_to_resume(const void *bytes, struct resume_event *ret)
+{
+	struct resume_record r;
+	int k;
+
+	memcpy(&r, bytes, sizeof(r));
+	if ((k = record_to_flow(&r.flow, &ret->flow)) < 0)
+		return k;
+	ret->at_nsec = r.at_nsec;
 	return 0;
 }
 

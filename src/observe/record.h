@@ -19,6 +19,10 @@ enum observe_msg {
 	OBSERVE_END,    /* child → parent: struct stats_record: nothing follows */
 	OBSERVE_FAILED, /* child → parent: a sentence */
 	OBSERVE_LIMITS, /* child → parent: role_limits() */
+	OBSERVE_APP,    /* child → parent: app records */
+	OBSERVE_DNS,    /* child → parent: DNS records */
+	OBSERVE_RESUME, /* child → parent: resume records */
+	_OBSERVE_MAX
 };
 
 struct observe_start {
@@ -26,14 +30,47 @@ struct observe_start {
 	uint32_t tick_ms; /* live: how often changes are sent */
 	uint64_t max_flows;
 	uint64_t idle_ms; /* live: a flow that is silent that long is final */
+	uint64_t wants;   /* bits of enum observe_wants */
 };
+
+enum observe_wants { OBSERVE_WANTS_APP = 1, OBSERVE_WANTS_DNS = 2, OBSERVE_WANTS_RESUME = 4 };
 
 struct flow_record {
 	uint64_t pkts_toserver, pkts_toclient, bytes_toserver, bytes_toclient;
 	uint64_t start_nsec, end_nsec;
 	uint8_t src[16], dest[16];
 	uint16_t src_port, dest_port, vlan;
-	uint8_t family, proto, src_guessed, zero[7];
+	uint8_t family, proto, src_guessed, tcp_toserver, tcp_toclient, zero[5];
+};
+
+/* Endpoints as they go over the channel. */
+struct ends_record {
+	uint8_t src[16], dest[16];
+	uint16_t src_port, dest_port;
+	uint8_t family, proto, zero[2];
+};
+
+struct app_record {
+	uint64_t nsec;
+	struct ends_record ends;
+	uint8_t app, source;
+	char name[NAME_MAX_LEN];
+};
+
+struct dns_record {
+	uint64_t nsec;
+	struct ends_record ends; /* client, server */
+	uint16_t qtype, size;
+	uint8_t response, rcode, n_addrs, zero;
+	uint8_t addr_family[DNS_EVENT_ADDRS];
+	uint8_t addrs[DNS_EVENT_ADDRS][16];
+	char qname[NAME_MAX_LEN];
+	uint8_t zero2[2];
+};
+
+struct resume_record {
+	struct flow_record flow;
+	uint64_t at_nsec;
 };
 
 struct stats_record {
@@ -44,6 +81,13 @@ struct stats_record {
 
 void record_of_flow(const struct flow *f, struct flow_record *ret);
 int record_to_flow(const void *bytes, struct flow *ret); /* -EBADMSG */
+/* Names that are not printable ASCII are refused. */
+void record_of_app(const struct app_event *a, struct app_record *ret);
+int record_to_app(const void *bytes, struct app_event *ret); /* -EBADMSG */
+void record_of_dns(const struct dns_event *d, struct dns_record *ret);
+int record_to_dns(const void *bytes, struct dns_event *ret); /* -EBADMSG */
+void record_of_resume(const struct flow *f, uint64_t at_nsec, struct resume_record *ret);
+int record_to_resume(const void *bytes, struct resume_event *ret); /* -EBADMSG */
 void record_of_stats(const struct source_stats *s, struct stats_record *ret);
 int record_to_stats(const void *bytes, size_t len, struct source_stats *ret); /* -EBADMSG */
 

@@ -8,6 +8,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <sys/mman.h>
 
 #include "base/sys.h"
+#include "base/table.h"
 
 #define RETIRE_MSEC 40 /* a block is handed over at the latest then, however empty */
 
@@ -46,10 +48,49 @@ static int open_failed(int fd, const char *where, const char *what, struct err *
 	return err_set(e, -failed, "cannot watch %s: %s: %s", where, what, strerror(failed));
 }
 
+/*
+ * How much of a frame is taken. A classic filter's load beyond a frame's end ends it with 0, which
+ * would hide the frame: but only frames over RING_SMALL get as far as a load, and no IP and TCP
+ * header together is so long. Offsets are from the IP header, whatever the link.
+ */
+#define NET(k) ((uint32_t)(SKF_NET_OFF + (k)))
+static struct sock_filter snap_program[] = {
+    /*  0 */ BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+    /*  1 */ BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, RING_SMALL, 0, 26),
+    /*  2 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PROTOCOL)),
+    /*  3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 1, 0),
+    /*  4 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 6, 22),
+    /*  5 IPv4: X is its header's length, A its protocol */
+    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, NET(0)),
+    /*  6 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf),
+    /*  7 */ BPF_STMT(BPF_ALU | BPF_LSH | BPF_K, 2),
+    /*  8 */ BPF_STMT(BPF_MISC | BPF_TAX, 0),
+    /*  9 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, NET(9)),
+    /* 10 */ BPF_JUMP(BPF_JMP | BPF_JA, 2, 0, 0),
+    /* 11 IPv6 */ BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, 40),
+    /* 12 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, NET(6)),
+    /* 13 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 4, 0),
+    /* 14 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 12),
+    /* 15 UDP: the long header of QUIC */ BPF_STMT(BPF_LD | BPF_B | BPF_IND, NET(8)),
+    /* 16 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xc0),
+    /* 17 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xc0, 10, 9),
+    /* 18 TCP: the first two bytes behind its header */
+    BPF_STMT(BPF_LD | BPF_B | BPF_IND, NET(12)),
+    /* 19 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf0),
+    /* 20 */ BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 2),
+    /* 21 */ BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
+    /* 22 */ BPF_STMT(BPF_MISC | BPF_TAX, 0),
+    /* 23 */ BPF_STMT(BPF_LD | BPF_H | BPF_IND, NET(0)),
+    /* 24 TLS handshake, GET, POST */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x1603, 3, 0),
+    /* 25 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x4745, 2, 0),
+    /* 26 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x504f, 1, 0),
+    /* 27 */ BPF_STMT(BPF_RET | BPF_K, RING_SNAP_HEAD),
+    /* 28 */ BPF_STMT(BPF_RET | BPF_K, RING_SNAP),
+};
+
 static int ring_open(const char *where, int *ret_fd, struct err *e)
 {
-	struct sock_filter cut = BPF_STMT(BPF_RET | BPF_K, RING_SNAP);
-	const struct sock_fprog filter = {1, &cut};
+	const struct sock_fprog filter = {ARRAY_SIZE(snap_program), snap_program};
 	const struct tpacket_req3 req = {
 	    .tp_block_size = RING_BLOCK,
 	    .tp_block_nr = RING_BLOCKS,

@@ -16,7 +16,6 @@
 #include "observe/ring.h"
 #include "priv/msg.h"
 
-#define BATCH        (MSG_BODY_MAX / sizeof(struct flow_record))
 #define PUMP_FRAMES  65536u
 #define END_WAIT_MS  20000
 #define FLOWS_MAX    (UINT64_C(1) << 22)
@@ -24,7 +23,14 @@
 
 const int observe_syscalls[] = {RING_SYSCALLS, -1};
 
-/* The child. Records are gathered to batches of one type. */
+/* Records of one type on their way to the parent. Types do not wait for each other: what must come
+ * before a tick or the end is sent before it. */
+struct batch {
+	size_t len;
+	uint8_t bytes[MSG_BODY_MAX];
+};
+
+/* The child. */
 struct child {
 	int channel;
 	struct observe_start start;
@@ -35,31 +41,63 @@ struct child {
 	struct flowtab *flows;
 	uint64_t sent_nsec; /* changes up to here have been sent */
 	uint64_t newest;    /* last packet's time */
-	enum observe_msg type;
-	size_t n_records;
-	struct flow_record records[BATCH];
+	struct batch batch[_OBSERVE_MAX];
 	int error;
 };
 
-static void child_send(struct child *c)
+static void child_send(struct child *c, enum observe_msg type)
 {
-	if (c->n_records && !c->error)
-		c->error =
-		    msg_send(c->channel, c->type, c->records, c->n_records * sizeof(c->records[0]));
-	c->n_records = 0;
+	struct batch *b = &c->batch[type];
+
+	if (b->len && !c->error)
+		c->error = msg_send(c->channel, type, b->bytes, b->len);
+	b->len = 0;
+}
+
+/* What the parent hears of flows rests on the names that came before. */
+static void child_send_all(struct child *c)
+{
+	static const enum observe_msg order[] = {OBSERVE_DNS, OBSERVE_APP, OBSERVE_RESUME,
+	                                         OBSERVE_CHANGED, OBSERVE_FINAL};
+
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
+		child_send(c, order[i]);
+}
+
+/* Room for one more record of that size. */
+static void *child_room(struct child *c, enum observe_msg type, size_t size)
+{
+	struct batch *b = &c->batch[type];
+
+	if (b->len + size > sizeof(b->bytes)) {
+		if (type == OBSERVE_CHANGED || type == OBSERVE_FINAL)
+			child_send_all(c);
+		else
+			child_send(c, type);
+	}
+	b->len += size;
+	return b->bytes + b->len - size;
 }
 
 static void child_record(struct child *c, enum observe_msg type, const struct flow *f)
 {
-	if (c->type != type || c->n_records == BATCH)
-		child_send(c);
-	c->type = type;
-	record_of_flow(f, &c->records[c->n_records++]);
+	struct flow_record r;
+
+	record_of_flow(f, &r);
+	memcpy(child_room(c, type, sizeof(r)), &r, sizeof(r));
 }
 
 static void child_final(void *arg, const struct flow *f)
 {
 	child_record(arg, OBSERVE_FINAL, f);
+}
+
+static void child_resume(void *arg, const struct flow *f, uint64_t at_nsec)
+{
+	struct resume_record r;
+
+	record_of_resume(f, at_nsec, &r);
+	memcpy(child_room(arg, OBSERVE_RESUME, sizeof(r)), &r, sizeof(r));
 }
 
 static bool child_changed(void *arg, const struct flow *f)
@@ -97,7 +135,7 @@ static void child_stats(struct child *c, enum observe_msg type)
 	flowtab_stats(c->flows, &sum);
 	snprintf(sum.tier, sizeof(sum.tier), "%s", c->source->name);
 	record_of_stats(&sum, &r);
-	child_send(c);
+	child_send_all(c);
 	if (!c->error)
 		c->error = msg_send(c->channel, type, &r, sizeof(r));
 }
@@ -189,6 +227,8 @@ static int child_setup(struct child *c, const int *fds, size_t n_fds, struct err
 		return err_set(e, -EINVAL, "nothing to observe was handed over");
 	if ((r = flowtab_new(c->start.max_flows, child_final, c, &c->flows, e)) < 0)
 		return r;
+	if (c->start.wants & OBSERVE_WANTS_RESUME)
+		flowtab_on_resume(c->flows, child_resume);
 	for (; c->n < (c->start.live ? n_fds : 1); c->n++) {
 		if ((r = c->source->attach(fds[c->n], &c->ctx[c->n], e)) < 0)
 			return r;
@@ -242,6 +282,23 @@ static int on_flows(struct parent *p, const struct msg *m, bool final)
 	return 0;
 }
 
+#define ON_RECORDS(name)                                                                           \
+	static int on_##name(const struct parent *p, const struct msg *m)                          \
+	{                                                                                          \
+		struct name##_event v;                                                             \
+		if (!p->job->name || m->len % sizeof(struct name##_record))                        \
+			return -EBADMSG;                                                           \
+		for (size_t at = 0; at < m->len; at += sizeof(struct name##_record)) {             \
+			if (record_to_##name(m->body + at, &v) < 0)                                \
+				return -EBADMSG;                                                   \
+			p->job->name(p->job->arg, &v);                                             \
+		}                                                                                  \
+		return 0;                                                                          \
+	}
+ON_RECORDS(app)
+ON_RECORDS(dns)
+ON_RECORDS(resume)
+
 static void text_of(const struct msg *m, char *dst, size_t n)
 {
 	size_t len = m->len < n - 1 ? m->len : n - 1;
@@ -259,6 +316,12 @@ static int on_message(struct parent *p, const struct msg *m)
 	case OBSERVE_CHANGED:
 	case OBSERVE_FINAL:
 		return on_flows(p, m, m->type == OBSERVE_FINAL);
+	case OBSERVE_APP:
+		return on_app(p, m);
+	case OBSERVE_DNS:
+		return on_dns(p, m);
+	case OBSERVE_RESUME:
+		return on_resume(p, m);
 	case OBSERVE_TICK:
 	case OBSERVE_END:
 		r = record_to_stats(m->body, m->len, &p->stats);
@@ -329,8 +392,14 @@ static int open_sources(const struct observe_job *job, int *fds, struct err *e)
 static int start(struct parent *p, const int *fds, struct err *e)
 {
 	const struct observe_job *job = p->job;
-	const struct observe_start s = {job->live, job->tick_ms ? job->tick_ms : 1000,
-	                                job->max_flows, 120000};
+	const struct observe_start s = {
+	    .live = job->live,
+	    .tick_ms = job->tick_ms ? job->tick_ms : 1000,
+	    .max_flows = job->max_flows,
+	    .idle_ms = 120000,
+	    .wants = (job->app ? OBSERVE_WANTS_APP : 0) | (job->dns ? OBSERVE_WANTS_DNS : 0) |
+	             (job->resume ? OBSERVE_WANTS_RESUME : 0),
+	};
 	int r = role_spawn("observe", fds, job->n, &p->child, e);
 
 	if (r < 0)

@@ -33,6 +33,10 @@ struct observe_job {
 	void *arg;
 	/* final: the flow has left the table; else it changed and will come again. */
 	void (*flow)(void *arg, const struct flow *f, bool final);
+	/* What else is seen; each may be NULL: not wanted, and not looked for. */
+	void (*app)(void *arg, const struct app_event *a);
+	void (*dns)(void *arg, const struct dns_event *d);
+	void (*resume)(void *arg, const struct resume_event *r);
 	/* live: after the changed flows of one tick; may be NULL. */
 	void (*tick)(void *arg, const struct source_stats *s);
 };

@@ -60,6 +60,15 @@ const uint8_t packet_tcp_turn[PACKET_TCP_FLAGS] = {
 #undef A
 #undef C
 
+/* What lies behind a header of that length. */
+static void payload(const uint8_t *p, size_t n, size_t header, struct packet *out)
+{
+	if (out->fragment || n <= header)
+		return;
+	out->payload = p + header;
+	out->payload_len = (uint32_t)(n - header);
+}
+
 static bool tcp(const uint8_t *p, size_t n, struct packet *out)
 {
 	if (!ports(p, n, out))
@@ -67,8 +76,12 @@ static bool tcp(const uint8_t *p, size_t n, struct packet *out)
 	if (n < 14)
 		return true;
 	out->turn = packet_tcp_turn[p[13] % PACKET_TCP_FLAGS];
+	out->tcp_flags = p[13];
+	out->seq = load_be32(p + 4);
 	if (p[12] < 0x50)
 		out->notes |= NOTE_CONTRADICTS;
+	else
+		payload(p, n, p[12] / 16u * 4, out);
 	return true;
 }
 
@@ -79,6 +92,8 @@ static bool udp(const uint8_t *p, size_t n, struct packet *out)
 	/* 0 stands for "as long as the IP payload" in jumbograms and offloaded segments. */
 	if (n >= 8 && load_be16(p + 4) && load_be16(p + 4) < 8)
 		out->notes |= NOTE_CONTRADICTS;
+	else
+		payload(p, n, 8, out);
 	return true;
 }
 
@@ -112,6 +127,7 @@ static bool icmp_pair(const uint8_t *p, size_t n, const uint8_t (*pairs)[2], siz
 			out->turn = TURN_ANSWERS;
 		}
 	}
+	payload(p, n, 8, out);
 	return true;
 }
 
@@ -141,6 +157,8 @@ static void transport(struct reading *r)
 		return;
 	if (!transports[out->proto](r->c.p, cursor_left(&r->c), out))
 		out->notes |= r->beyond ? NOTE_CUT : NOTE_CONTRADICTS;
+	if (out->payload_len)
+		out->payload_wire = out->payload_len + (uint32_t)r->beyond;
 }
 
 /* Ends the reading where the datagram ends: what the frame has behind it is padding. */

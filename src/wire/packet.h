@@ -56,9 +56,15 @@ struct packet {
 	/* Host order. ICMP: type and code of the request, the same for request and reply; both 0
 	 * where the protocol has none, or in a fragment that is not the first. */
 	uint16_t sport, dport;
-	bool fragment; /* part of a datagram of several pieces */
-	bool first;    /* that piece which has the ports; true if not a fragment */
+	bool fragment;     /* part of a datagram of several pieces */
+	bool first;        /* that piece which has the ports; true if not a fragment */
+	uint8_t tcp_flags; /* as on the wire, low eight; 0 if not TCP */
 	uint32_t frag_id;
+	uint32_t seq; /* TCP: sequence number of the first byte of payload (of SYN: its own) */
+	/* What was captured of the bytes behind the TCP, UDP or ICMP header; len 0: none, or a
+	 * fragment. payload_wire is how many there were. */
+	const uint8_t *payload;
+	uint32_t payload_len, payload_wire;
 };
 
 /* What the flags of a TCP segment say, by FIN 1, SYN 2, RST 4, ACK 16. */
@@ -81,6 +87,8 @@ static inline bool packet_plain(const uint8_t *p, uint32_t cap_len, uint32_t wir
 	if (total < 40 || total > wire_len - 14 || !(tcp | udp) ||
 	    (tcp & (p[46] < 0x50)) | (udp & (load_be16(p + 38) < 8)))
 		return false;
+	uint32_t headers = 20 + (tcp ? p[46] / 16u * 4 : 8), captured = cap_len - 14;
+	captured = captured < total ? captured : total;
 	*out = (struct packet){
 	    .src = p + 26,
 	    .dst = p + 30,
@@ -90,6 +98,11 @@ static inline bool packet_plain(const uint8_t *p, uint32_t cap_len, uint32_t wir
 	    .sport = load_be16(p + 34),
 	    .dport = load_be16(p + 36),
 	    .first = true,
+	    .tcp_flags = (uint8_t)(p[47] & (0u - tcp)),
+	    .seq = load_be32(p + 38) & (0u - tcp),
+	    .payload = p + 14 + headers,
+	    .payload_len = captured > headers ? captured - headers : 0,
+	    .payload_wire = total > headers ? total - headers : 0,
 	};
 	return true;
 }

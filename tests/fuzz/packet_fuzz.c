@@ -15,6 +15,9 @@ static void check(const struct packet *p, const uint8_t *frame, size_t n)
 	if (p->src < frame || p->src + len > frame + n || p->dst < frame ||
 	    p->dst + len > frame + n)
 		abort();
+	if (p->payload_len && (p->payload < frame || p->payload + p->payload_len > frame + n ||
+	                       p->payload_wire < p->payload_len))
+		abort();
 	if (p->vlan > 4095 || (!p->first && (p->sport || p->dport || !p->fragment)))
 		abort();
 }
@@ -50,9 +53,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (link == LINK_ETHERNET && n > 14 && frame[12] == 8 && frame[13] == 0) {
 		enum packet_kind l =
 		    packet_decode(LINK_IPV4, frame + 14, (uint32_t)n - 14, wire - 14, &raw);
-		if (l != k || (k == PACKET_IP && (p.src != raw.src || p.proto != raw.proto ||
-		                                  p.turn != raw.turn || p.notes != raw.notes ||
-		                                  p.sport != raw.sport || p.dport != raw.dport)))
+		if (l != k || (k == PACKET_IP &&
+		               (p.src != raw.src || p.proto != raw.proto || p.turn != raw.turn ||
+		                p.notes != raw.notes || p.sport != raw.sport ||
+		                p.dport != raw.dport || p.tcp_flags != raw.tcp_flags ||
+		                p.seq != raw.seq || p.payload_len != raw.payload_len)))
 			abort();
 	}
 	free(frame);
