@@ -5,9 +5,11 @@
 The same sources give the same bytes. Run it after adding a kind.
 """
 import os
+import re
 import struct
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
 
 
 def put(target, name, data):
@@ -94,7 +96,27 @@ TLS = {
 }
 
 
+# ---- QUIC ----
+
+def vectors():
+    """The datagrams of the unit tests."""
+    page = open(os.path.join(TOP, "src/wire/quic_vectors.h"), encoding="ascii").read()
+    return {name: bytes.fromhex("".join(re.findall(r'"([0-9a-f]+)"', body)))
+            for name, body in re.findall(r"char (\w+)\[\] =\n(.*?);", page, re.S)}
+
+
+FRAMES = {
+    "frames_crypto": bytes.fromhex("010006000361626306030164000000"),
+    "frames_ack": bytes.fromhex("020700010300000103070000000102031c0100023132060501ff"),
+    "frames_far": bytes.fromhex("06c0000000ffffffff0100"),
+    "long_headers": bytes.fromhex("d000000001000015" + "00" * 21 + "e06b3343cf000015" + "00" * 21 +
+                                  "f000000001000074657374"),
+}
+
+
 def main():
+    for name, data in {**vectors(), **FRAMES}.items():
+        put("quic", name, data)
     for name, data in TLS.items():
         put("tls", name, data)
     for name, data in DNS.items():
