@@ -114,7 +114,43 @@ FRAMES = {
 }
 
 
+# ---- HTTP and whatever else ----
+
+HTTP = {
+    "origin": b"GET / HTTP/1.1\r\nHost: Web.example.net:8080\r\nAccept: */*\r\n\r\n",
+    "absolute": b"GET http://u@far.example.net:81/x HTTP/1.1\r\nHost: b\r\n\r\n",
+    "connect": b"CONNECT a.example:443 HTTP/1.1\r\n\r\n",
+    "folded": b"POST /x HTTP/1.0\nHost: a\n b\n\n",
+    "twice": b"PUT / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "half": b"PROPFIND /",
+}
+NTP_UP = bytes.fromhex("23000620") + bytes(36) + bytes.fromhex("83aa7e8012345678")
+NTP_DOWN = bytes.fromhex("240206e800000a0000000f00c0000201e5f0000000000000") + bytes(8) + \
+    bytes.fromhex("e5f0000100000000e5f0000100010000")
+APP = {
+    "ssh": (2, b"SSH-2.0-OpenSSH_9.2\r\n"),
+    "smtp": (0, b"220 mx.example ESMTP Postfix\r\n"),
+    "ehlo": (2, b"EHLO a.example\r\n"),
+    "ftp": (0, b"220 (vsFTPd 3.0.3)\r\n"),
+    "rdp_asks": (2, bytes.fromhex("030000130ee000000000000100080003000000")),
+    "rdp_cookie": (2, bytes.fromhex("030000211ce00000000000") + b"Cookie: mstshash=abc\r\n"),
+    "rdp_answers": (0, bytes.fromhex("030000130ed000001234 00021f080002000000".replace(" ", ""))),
+    "smb": (2, bytes.fromhex("00000024fe534d42") + bytes(32)),
+    "http": (0, b"HTTP/1.1 200 OK\r\n"),
+    "ntp_asks": (3, NTP_UP),
+    "ntp_answers": (1, NTP_DOWN),
+    "dns": (3, DNS["edns"]),
+    "tls": (2, TLS["two_records"]),
+}
+
+
 def main():
+    for name, data in HTTP.items():
+        put("http", name, bytes([name == "half"]) + data)
+    for name, (where, data) in APP.items():
+        put("app", name, bytes([where]) + data)
+    put("app", "quic", b"\3" + vectors()["rfc9369_a2"])
     for name, data in {**vectors(), **FRAMES}.items():
         put("quic", name, data)
     for name, data in TLS.items():
