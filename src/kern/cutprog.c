@@ -94,10 +94,13 @@ static int learn_tag(const struct cutprog *c, struct err *e)
 	return r;
 }
 
-static int fill(const struct cutprog *c, const struct cut_config *config,
-                const struct cut_permit *p, struct err *e)
+int cutprog_fill(const struct cutprog *c, const struct cut_config *config,
+                 const struct cut_permit *p, struct err *e)
 {
 	int r = 0;
+	if (config->n_permits > CUT_PERMITS_MAX)
+		return err_set(e, -E2BIG, "the tc program takes at most %d permits",
+		               CUT_PERMITS_MAX);
 	for (uint32_t i = 0; r == 0 && i < config->n_permits; i++)
 		r = map_set(c->permits, i, &p[i], e);
 	return r < 0 ? r : map_set(c->config, 0, config, e);
@@ -127,9 +130,6 @@ int cutprog_load(const struct cut_config *config, const struct cut_permit *p, st
                  struct err *e)
 {
 	struct cutprog c = {-1, -1, -1, -1};
-	if (config->n_permits > CUT_PERMITS_MAX)
-		return err_set(e, -E2BIG, "the tc program takes at most %d permits",
-		               CUT_PERMITS_MAX);
 	first_words[0] = '\0';
 	libbpf_print_fn_t before = libbpf_set_print(on_words);
 	struct cut_bpf *s = cut_bpf__open_and_load();
@@ -146,7 +146,7 @@ int cutprog_load(const struct cut_config *config, const struct cut_permit *p, st
 		r = take_fd(bpf_map__fd(s->maps.stanch_counts), &c.counts);
 	cut_bpf__destroy(s);
 	r = r < 0 ? err_set(e, r, "loading the tc program: %s", strerror(-r))
-	          : fill(&c, config, p, e);
+	          : cutprog_fill(&c, config, p, e);
 	if (r == 0)
 		r = learn_tag(&c, e);
 	if (r < 0)

@@ -29,6 +29,9 @@ struct cutprog {
  * reason. The caller closes. */
 int cutprog_load(const struct cut_config *c, const struct cut_permit *p, struct cutprog *ret,
                  struct err *e);
+/* Writes another list and other timers into the maps of a program that nothing runs yet. */
+int cutprog_fill(const struct cutprog *c, const struct cut_config *config,
+                 const struct cut_permit *p, struct err *e);
 /* Whose is the program with this id? -ENOENT: there is none. Loads a program once in the life of
  * this process, to learn our own tag. */
 int cutprog_whose(uint32_t prog_id, enum cutprog_kin *ret, struct err *e);

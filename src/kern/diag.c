@@ -160,23 +160,41 @@ static const char *proto_name(int proto)
 	}
 }
 
-static int dump_family(struct nl *nl, int family, uint32_t states, struct reading *r, struct err *e)
+static int dump(struct nl *nl, struct nlmsghdr *h, struct reading *r, struct err *e)
 {
-	char bytes[128] = {0};
-	struct nlmsghdr *h = mnl_nlmsg_put_header(bytes);
-	h->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	struct inet_diag_req_v2 *q = mnl_nlmsg_put_extra_header(h, sizeof *q);
-	q->sdiag_family = (uint8_t)family;
-	q->sdiag_protocol = (uint8_t)r->proto;
-	q->idiag_ext = 1 << (INET_DIAG_INFO - 1);
-	q->idiag_states = states;
 	struct err why = {0};
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	int code = nl_talk(nl, h, on_sock, r, &why);
 	if (code == 0)
 		return 0;
 	err_set(e, code, "%s", why.text);
 	return refused(code, proto_name(r->proto), e);
+}
+
+static int dump_family(struct nl *nl, int family, uint32_t states, struct reading *r, struct err *e)
+{
+	char bytes[128] = {0};
+	struct nlmsghdr *h = mnl_nlmsg_put_header(bytes);
+	h->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	struct inet_diag_req_v2 *q = mnl_nlmsg_put_extra_header(h, sizeof *q);
+	q->sdiag_family = (uint8_t)family;
+	q->sdiag_protocol = (uint8_t)r->proto;
+	q->idiag_ext = 1 << (INET_DIAG_INFO - 1);
+	q->idiag_states = states;
+	return dump(nl, h, r, e);
+}
+
+/* The older question is about TCP of every family: the kernel goes through its table, which has a
+ * slot for every 128 KiB of the machine's memory, once and not twice. */
+static int dump_tcp(struct nl *nl, uint32_t states, struct reading *r, struct err *e)
+{
+	char bytes[128] = {0};
+	struct nlmsghdr *h = mnl_nlmsg_put_header(bytes);
+	h->nlmsg_type = TCPDIAG_GETSOCK;
+	struct inet_diag_req *q = mnl_nlmsg_put_extra_header(h, sizeof *q);
+	q->idiag_ext = 1 << (INET_DIAG_INFO - 1);
+	q->idiag_states = states;
+	return dump(nl, h, r, e);
 }
 
 int diag_inet(struct nl *nl, int family, int proto, uint32_t states, diag_sock_fn cb, void *arg,
@@ -186,7 +204,10 @@ int diag_inet(struct nl *nl, int family, int proto, uint32_t states, diag_sock_f
 	struct reading r = {.sock = cb, .arg = arg, .proto = proto};
 	struct link_up l;
 	int code = link_up_open(&l, nl, e);
-	for (size_t i = 0; code == 0 && i < ARRAY_SIZE(families) && !r.stopped; i++)
+	bool all_at_once = family == AF_UNSPEC && proto == IPPROTO_TCP;
+	if (code == 0 && all_at_once)
+		code = dump_tcp(l.nl, states, &r, e);
+	for (size_t i = 0; code == 0 && !all_at_once && i < ARRAY_SIZE(families) && !r.stopped; i++)
 		if (family == AF_UNSPEC || family == families[i])
 			code = dump_family(l.nl, families[i], states, &r, e);
 	link_up_close(&l);

@@ -234,11 +234,11 @@ int roundtrip_check(void *arg, const struct order *o, struct err *e)
 {
 	struct roundtrip *t = arg;
 	struct sample was;
-	bool sampled = sample(t->sessions, &was, NULL) == 0;
+	bool sampled = t->sessions->n && sample(t->sessions, &was, NULL) == 0;
 	usec_t since = boot_now();
 	t->possible = t->passed = 0;
 	t->how[0] = 0;
-	if (sampled && t->sessions->n) {
+	if (sampled) {
 		say_something(t->c, o);
 		check_sessions(t, &was, since);
 	}

@@ -22,7 +22,10 @@ struct list {
 };
 
 struct evidence {
-	struct inode_map *owners;
+	struct inode_map *owners; /* read when the first socket asks for its owner */
+	bool owners_read;
+	int code; /* of reading them */
+	struct err why;
 	struct list sockets, flows, packet_sockets;
 	size_t bytes;
 	uint64_t netns; /* of the place at hand; 0: our own */
@@ -42,10 +45,13 @@ static void put(struct evidence *v, struct list *l, json_t *row)
 }
 
 /* {pid, comm, exe, unit, …} of who holds the inode; null: nobody seen. */
-static json_t *owner_json(const struct evidence *v, uint64_t inode)
+static json_t *owner_json(struct evidence *v, uint64_t inode)
 {
 	struct proc_id p;
 	unsigned holders = 0;
+	if (!v->owners_read)
+		v->code = inode_map_scan(v->owners, NULL, &v->why);
+	v->owners_read = true;
 	int pid = inode ? inode_map_find(v->owners, inode, &holders) : 0;
 	if (!pid || proc_read(pid, &p) < 0)
 		return json_null();
@@ -157,15 +163,12 @@ static bool note_packet_socket(void *arg, const struct diag_packet *p)
 static int gather(const struct session_scope *s, struct evidence *v, struct netns_counts *places,
                   struct err *e)
 {
-	struct inode_map_stats seen;
-	int r = inode_map_scan(v->owners, &seen, e);
-	if (r == 0)
-		r = sessions_each_place(s, false, note_sockets, v, places, e);
+	int r = sessions_each_place(s, false, note_sockets, v, places, e);
 	if (r == 0)
 		r = sessions_each_place(s, true, note_flows, v, NULL, e);
 	if (r == 0)
 		r = sessions_each_packet_socket(note_packet_socket, v, e);
-	return r;
+	return r == 0 && v->code < 0 ? err_set(e, v->code, "%s", v->why.text) : r;
 }
 
 static char *to_text(const struct evidence *v, const struct netns_counts *n)

@@ -33,19 +33,25 @@ static int host_open(const char *point, void **ret_ctx, struct err *e)
 	if (!h)
 		return err_set(e, -ENOMEM, "out of memory");
 	snprintf(h->point, sizeof h->point, "%s", point);
-	int r = nl_open(&h->nl, NETLINK_NETFILTER, e);
-	if (r < 0)
+	h->programs = raw_programs_new();
+	int r = h->programs ? nl_open(&h->nl, NETLINK_NETFILTER, e)
+	                    : err_set(e, -ENOMEM, "out of memory");
+	if (r < 0) {
+		raw_programs_free(h->programs);
 		free(h);
-	else
+	} else {
 		*ret_ctx = h;
+	}
 	return r;
 }
 
 static void host_close(void *ctx)
 {
 	struct host *h = ctx;
-	if (h)
-		nl_close(&h->nl);
+	if (!h)
+		return;
+	nl_close(&h->nl);
+	raw_programs_free(h->programs);
 	free(h);
 }
 
@@ -163,7 +169,7 @@ static int host_probe(void *ctx, struct capabilities *ret, struct err *e)
 	capability(&c, "nf_tables bridge", br, "bridged frames are cut at the devices only: %.90s",
 	           why.text);
 	why.code = 0;
-	bool raw = raw_probe(&why) == 0;
+	bool raw = raw_probe(NULL, &why) == 0;
 	capability(&c, "tc egress", raw, "BPF redirects pass a cut: %.120s", why.text);
 	why.code = 0;
 	bool ct = ct_list(NULL, take_none, NULL, &why) == 0;
@@ -318,7 +324,7 @@ static int refuse_second(const struct holds *others, struct err *e)
 static int plan_raw(struct host *h, const struct layers *l, struct plan *p, struct err *e)
 {
 	struct err why = {0};
-	if (raw_probe(&why) < 0) {
+	if (raw_probe(h->programs, &why) < 0) {
 		int r = plan_note(p, "frames that a BPF redirect puts on a device pass the cut: %s",
 		                  why.text);
 		return r < 0 ? r : cut_dims(p, l, false, why.text);

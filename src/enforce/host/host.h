@@ -44,18 +44,29 @@ struct raw_report {
 	uint32_t prog_id;
 	usec_t armed_left, narrow_left; /* as read from the program's own map; 0: for good */
 };
-int raw_attach(int ifindex, const struct permit *permits, size_t n, const struct hold_time *t,
-               struct raw_report *ret, struct err *e);
+/* Programs that the kernel has verified and that devices of one kind share, with one map and one
+ * clock. Of one list of permits and one hold_time only, until raw_programs_done. */
+struct raw_programs;
+struct raw_programs *raw_programs_new(void);    /* NULL: out of memory */
+void raw_programs_done(struct raw_programs *p); /* the devices keep what they run */
+void raw_programs_free(struct raw_programs *p); /* takes NULL */
+/* ps NULL: a program for this device alone. */
+int raw_attach(struct raw_programs *ps, int ifindex, const struct permit *permits, size_t n,
+               const struct hold_time *t, struct raw_report *ret, struct err *e);
 int raw_read(int ifindex, struct raw_report *ret, struct err *e); /* attached=false is no error */
-/* Compares the permits in the program's map with these; *ret_same. */
-int raw_compare(int ifindex, const struct permit *permits, size_t n, bool *ret_same, struct err *e);
+/* raw_read, and compares the permits in the program's map with these; *ret_same. */
+int raw_compare(int ifindex, const struct permit *permits, size_t n, struct raw_report *ret,
+                bool *ret_same, struct err *e);
+/* -ENOENT: no program of ours is there; -ETIME: its time is over. */
 int raw_rearm(int ifindex, const struct hold_time *t, struct err *e);
 int raw_detach(int ifindex, bool made_clsact, struct err *e); /* absent is success */
-/* Can it be done on this kernel with these rights? 0 or -errno with the reason. */
-int raw_probe(struct err *e);
+/* Can it be done on this kernel with these rights? 0 or -errno with the reason. What was loaded to
+ * find out is kept for the next raw_attach; keep may be NULL. */
+int raw_probe(struct raw_programs *keep, struct err *e);
 
 /* sessions.c. What a cut leaves standing is found by permits (isolate) or by prefixes (block). */
 struct session_scope {
+	struct nl *netfilter;         /* for tracked connections; NULL: one is opened */
 	const struct permit *permits; /* sockets that fit none of these go; NULL: use prefixes */
 	size_t n_permits;
 	const struct prefix *prefixes; /* sockets whose peer is in one of these go */

@@ -18,16 +18,14 @@ static const struct step *step_of(const struct holds *others, const char *kind)
 
 /* ---- host.raw ---- */
 
-#define RAW_OVER 1 /* time left as raw_read tells it when there is none */
-
-static int attach_all(const struct order *o, const struct hold_time *t, const struct link *v,
-                      size_t n, struct raw_device *done, size_t *ret_done, struct step *s,
-                      struct err *e)
+static int attach_all(struct raw_programs *ps, const struct order *o, const struct hold_time *t,
+                      const struct link *v, size_t n, struct raw_device *done, size_t *ret_done,
+                      struct step *s, struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct raw_report report = {0};
 		struct err why = {0};
-		int r = raw_attach(v[i].ifindex, o->permits, o->n_permits, t, &report, &why);
+		int r = raw_attach(ps, v[i].ifindex, o->permits, o->n_permits, t, &report, &why);
 		if (r == -ENODEV)
 			continue;
 		if (r < 0)
@@ -71,7 +69,8 @@ static int raw_apply(struct host *h, const struct order *o, struct step *s,
 	done = calloc(n + 1, sizeof *done);
 	if (!done)
 		return err_set(e, -ENOMEM, "out of memory for %zu devices", n);
-	r = attach_all(o, &t, v, n, done, &n_done, s, e);
+	r = attach_all(h->programs, o, &t, v, n, done, &n_done, s, e);
+	raw_programs_done(h->programs);
 	if (r == 0)
 		r = raw_result_to_json(done, n_done, &result, e);
 	if (r < 0) {
@@ -96,12 +95,13 @@ static bool raw_check(const struct order *o, const struct hold_time *t, const st
 	struct raw_report report = {0};
 	struct err why = {0};
 	bool same = false;
-	if (raw_read(v->ifindex, &report, &why) < 0 || !report.attached) {
+	int r = raw_compare(v->ifindex, o->permits, o->n_permits, &report, &same, &why);
+	if (r < 0 || !report.attached) {
 		buf_addf(drift, "device %s has no program of ours at tc egress%s%s\n", v->name,
 		         why.code ? ": " : "", why.code ? why.text : "");
 		return false;
 	}
-	if (raw_compare(v->ifindex, o->permits, o->n_permits, &same, &why) < 0 || !same)
+	if (!same)
 		buf_addf(drift, "device %s: the permits of the tc program are not the order's\n",
 		         v->name);
 	if (!clock_agrees(t->armed, report.armed_left) ||
@@ -184,15 +184,11 @@ static int raw_time(const struct hold_time *t, struct err *e)
 	bool bridge;
 	int first = 0, r = host_devices(&v, &n, &bridge, e);
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		struct raw_report report = {0};
 		struct err why = {0};
-		int one = raw_read(v[i].ifindex, &report, &why);
-		if (one == 0 && report.attached && report.armed_left == RAW_OVER)
-			one = err_set(&why, -ENOENT, "the deadline of its tc program has passed");
-		else if (one == 0 && report.attached)
-			one = raw_rearm(v[i].ifindex, t, &why);
-		if (one < 0 && one != -ENODEV && first == 0)
-			first = err_set(e, one, "device %s: %s", v[i].name, why.text);
+		int one = raw_rearm(v[i].ifindex, t, &why);
+		if (one < 0 && one != -ENODEV && one != -ENOENT && first == 0)
+			first = err_set(e, one == -ETIME ? -ENOENT : one, "device %s: %s",
+			                v[i].name, why.text);
 	}
 	return r < 0 ? r : first;
 }
@@ -247,9 +243,11 @@ static void scope_free(struct owned_scope *x)
 	free(x->prefixes);
 }
 
-static int scope_of(const struct order *o, struct owned_scope *ret, struct err *e)
+static int scope_of(struct host *h, const struct order *o, struct owned_scope *ret, struct err *e)
 {
-	struct owned_scope x = {0};
+	/* Not a socket of their own: closing one waits until the kernel has freed what the cut's
+	 * last transaction took away. */
+	struct owned_scope x = {.s.netfilter = &h->nl};
 	if (o->verb == VERB_ISOLATE) {
 		x.permits = calloc(o->n_permits + 1, sizeof *x.permits);
 		/* Break-glass opens later: a session that fits only that ends now. */
@@ -274,7 +272,7 @@ static int sessions_prepare(struct host *h, const struct order *o, struct step *
 {
 	struct owned_scope x;
 	char *json = NULL;
-	int r = scope_of(o, &x, e);
+	int r = scope_of(h, o, &x, e);
 	if (r < 0)
 		return r;
 	r = sessions_evidence(&x.s, &json, e);
@@ -318,7 +316,7 @@ static int sessions_apply(struct host *h, const struct order *o, struct step *s,
 	char *result = NULL;
 	int r = sessions_check(s->forward, e);
 	if (r == 0)
-		r = scope_of(o, &x, e);
+		r = scope_of(h, o, &x, e);
 	if (r < 0)
 		return r;
 	if (sessions_destroy_sockets(&x.s, &c, &why) < 0)
@@ -342,7 +340,7 @@ static int sessions_verify(struct host *h, const struct order *o, const struct s
 {
 	struct owned_scope x;
 	struct session_counts c = {0};
-	int r = scope_of(o, &x, e);
+	int r = scope_of(h, o, &x, e);
 	if (r < 0)
 		return r;
 	r = sessions_count(&x.s, &c, e);

@@ -28,8 +28,11 @@ struct live_socket {
 };
 
 struct search {
-	struct live_socket *sockets;
+	struct live_socket *sockets; /* owned; listed when the first hint asks for one */
 	size_t n_sockets;
+	bool listed;
+	int code; /* of listing them */
+	struct err why;
 	struct operator_sessions *found;
 	const char *how; /* format of the hint at hand: "%s (pid %d)" is put behind it */
 	const struct proc_id *holder;
@@ -62,9 +65,25 @@ static void add(struct operator_sessions *found, const struct operator_session *
 		found->v[found->n++] = *s;
 }
 
+static int list_sockets(struct search *f)
+{
+	if (f->listed)
+		return f->code;
+	f->listed = true;
+	f->sockets = calloc(SOCKETS_MAX, sizeof *f->sockets);
+	if (!f->sockets)
+		f->code = err_set(&f->why, -ENOMEM, "out of memory");
+	else
+		f->code = diag_inet(NULL, AF_UNSPEC, IPPROTO_TCP, DIAG_STATE_BIT(DIAG_ESTABLISHED),
+		                    collect, f, &f->why);
+	return f->code;
+}
+
 static bool take_socket(void *arg, int fd, uint64_t inode)
 {
 	struct search *f = arg;
+	if (list_sockets(f) < 0)
+		return false;
 	for (size_t i = 0; i < f->n_sockets; i++) {
 		const struct live_socket *l = &f->sockets[i];
 		if (l->inode != inode)
@@ -77,13 +96,8 @@ static bool take_socket(void *arg, int fd, uint64_t inode)
 	return true;
 }
 
-/* Every socket that pid or one of its parents holds. */
-static void take_chain(struct search *f, int pid, const char *how)
+static void take_held(struct search *f, const struct proc_id *chain, size_t n, const char *how)
 {
-	struct proc_id *chain = calloc(CHAIN_MAX, sizeof *chain);
-	size_t n = 0;
-	if (!chain || proc_chain(pid, chain, CHAIN_MAX, &n) < 0)
-		n = 0;
 	f->how = how;
 	for (size_t i = 0; i < n; i++) {
 		if (chain[i].pid == 1)
@@ -91,6 +105,15 @@ static void take_chain(struct search *f, int pid, const char *how)
 		f->holder = &chain[i];
 		proc_sockets(chain[i].pid, take_socket, f);
 	}
+}
+
+/* Every socket that pid or one of its parents holds. */
+static void take_chain(struct search *f, int pid, const char *how)
+{
+	struct proc_id *chain = calloc(CHAIN_MAX, sizeof *chain);
+	size_t n = 0;
+	if (chain && proc_chain(pid, chain, CHAIN_MAX, &n) == 0)
+		take_held(f, chain, n, how);
 	free(chain);
 }
 
@@ -118,7 +141,8 @@ static void take_environment(struct search *f)
 	if (!given || strlen(given) >= sizeof text)
 		return;
 	memcpy(text, given, strlen(given) + 1);
-	if (!parse_endpoint(&at, &s.peer) || !parse_endpoint(&at, &s.local) || at)
+	if (!parse_endpoint(&at, &s.peer) || !parse_endpoint(&at, &s.local) || at ||
+	    list_sockets(f) < 0)
 		return;
 	for (size_t i = 0; i < f->n_sockets && !s.live; i++)
 		s.live = endpoint_equal(&f->sockets[i].peer, &s.peer) &&
@@ -180,8 +204,8 @@ static void take_ancestors(struct search *f)
 {
 	struct proc_id *chain = calloc(CHAIN_MAX, sizeof *chain);
 	size_t n = 0;
-	take_chain(f, getpid(), "socket of ancestor");
 	if (chain && proc_chain(getpid(), chain, CHAIN_MAX, &n) == 0) {
+		take_held(f, chain, n, "socket of ancestor");
 		for (size_t i = 0; i < n; i++)
 			if (is_server(chain[i].comm))
 				take_clients(f, &chain[i]);
@@ -195,17 +219,12 @@ int operator_find(struct operator_sessions *ret, struct err *e)
 {
 	struct operator_sessions found = {0};
 	struct search f = {.found = &found};
-	f.sockets = calloc(SOCKETS_MAX, sizeof *f.sockets);
-	if (!f.sockets)
-		return err_set(e, -ENOMEM,
-		               "out of memory while looking for the operator's session");
-	int r = diag_inet(NULL, AF_UNSPEC, IPPROTO_TCP, DIAG_STATE_BIT(DIAG_ESTABLISHED), collect,
-	                  &f, e);
-	if (r == 0) {
-		take_ancestors(&f);
-		take_environment(&f);
-		*ret = found;
-	}
+	take_ancestors(&f);
+	take_environment(&f);
 	free(f.sockets);
-	return r < 0 ? err_prefix(e, r, "the operator's session cannot be looked for") : 0;
+	if (f.code < 0)
+		return err_set(e, f.code, "the operator's session cannot be looked for: %s",
+		               f.why.text);
+	*ret = found;
+	return 0;
 }

@@ -13,7 +13,8 @@
 
 struct host {
 	char point[STEP_POINT_MAX];
-	struct nl nl; /* netfilter */
+	struct nl nl;                  /* netfilter */
+	struct raw_programs *programs; /* owned */
 };
 
 /* One kind of step; the slots mean what those of driver_ops mean. NULL: nothing to do. */

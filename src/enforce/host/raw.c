@@ -29,6 +29,19 @@
 #define FIRST_PRIO 1
 #define TCX_EGRESS 47 /* BPF_TCX_EGRESS, since Linux 6.6 */
 
+/* Devices differ in what stands before the IP header and in who made their qdisc. */
+#define KINDS_MAX 4
+
+/* What the kernel has verified already: that takes longer than all the rest of an attachment. */
+struct raw_programs {
+	struct program {
+		struct cut_config config; /* as it was put into its map */
+		struct cutprog c;
+	} v[KINDS_MAX];
+	size_t n;
+	struct cutprog spare; /* runs nowhere, its maps are empty; .prog -1: none */
+};
+
 /* The egress hook of a device as it reads now. */
 struct hook {
 	struct nl nl;
@@ -119,30 +132,30 @@ static usec_t usec_left(usec_t now, uint64_t until)
 	return until / 1000 > now ? until / 1000 - now : 1;
 }
 
-static int report(const struct hook *h, struct raw_report *ret, struct err *e)
+/* permits may be NULL, else it has room for CUT_PERMITS_MAX. */
+static int report(const struct hook *h, struct raw_report *ret, struct cut_config *config,
+                  struct cut_permit *permits, struct err *e)
 {
-	struct raw_report out = {0};
-	if (h->ours < h->n) {
-		struct cutprog c;
-		struct cut_config config;
-		usec_t now = boot_now();
-		int r = cutprog_open(h->v[h->ours].prog_id, &c, e);
-		if (r < 0)
-			return r;
-		r = cutprog_read(&c, &config, NULL, e);
-		cutprog_close(&c);
-		if (r < 0)
-			return r;
-		out = (struct raw_report){
-		    .attached = true,
-		    .foreign_ahead = foreign_ahead(h),
-		    .made_clsact = config.flags & CUT_FLAG_MADE_CLSACT,
-		    .prog_id = h->v[h->ours].prog_id,
-		    .armed_left = usec_left(now, config.armed_until),
-		    .narrow_left = usec_left(now, config.narrow_until),
-		};
-	}
-	*ret = out;
+	struct cutprog c;
+	*ret = (struct raw_report){0};
+	if (h->ours == h->n)
+		return 0;
+	usec_t now = boot_now();
+	int r = cutprog_open(h->v[h->ours].prog_id, &c, e);
+	if (r < 0)
+		return r;
+	r = cutprog_read(&c, config, permits, e);
+	cutprog_close(&c);
+	if (r < 0)
+		return r;
+	*ret = (struct raw_report){
+	    .attached = true,
+	    .foreign_ahead = foreign_ahead(h),
+	    .made_clsact = config->flags & CUT_FLAG_MADE_CLSACT,
+	    .prog_id = h->v[h->ours].prog_id,
+	    .armed_left = usec_left(now, config->armed_until),
+	    .narrow_left = usec_left(now, config->narrow_until),
+	};
 	return 0;
 }
 
@@ -278,27 +291,88 @@ static int remove_ours(struct hook *h, uint32_t keep, struct err *e)
 	return 0;
 }
 
-static int put_in_front(struct hook *h, const struct cut_config *config, const struct cut_permit *p,
-                        struct err *e)
+struct raw_programs *raw_programs_new(void)
 {
-	struct cutprog c;
-	uint32_t id = 0;
-	int r = cutprog_load(config, p, &c, e);
+	struct raw_programs *p = calloc(1, sizeof *p);
+	if (p)
+		p->spare = (struct cutprog){-1, -1, -1, -1};
+	return p;
+}
+
+static void programs_forget(struct raw_programs *p)
+{
+	while (p->n)
+		cutprog_close(&p->v[--p->n].c);
+}
+
+void raw_programs_free(struct raw_programs *p)
+{
+	if (!p)
+		return;
+	programs_forget(p);
+	cutprog_close(&p->spare);
+	free(p);
+}
+
+static int load(struct raw_programs *ps, const struct cut_config *config,
+                const struct cut_permit *p, struct cutprog *ret, struct err *e)
+{
+	if (ps->spare.prog < 0)
+		return cutprog_load(config, p, ret, e);
+	struct cutprog c = ps->spare;
+	ps->spare = (struct cutprog){-1, -1, -1, -1};
+	int r = cutprog_fill(&c, config, p, e);
+	if (r < 0)
+		cutprog_close(&c);
+	else
+		*ret = c;
+	return r;
+}
+
+/* The program for this kind of device, loaded by the first that asks for it. */
+static int program_for(struct raw_programs *ps, const struct cut_config *config,
+                       const struct cut_permit *p, const struct cutprog **ret, struct err *e)
+{
+	for (size_t i = 0; i < ps->n; i++)
+		if (ps->v[i].config.link_header == config->link_header &&
+		    ps->v[i].config.flags == config->flags) {
+			*ret = &ps->v[i].c;
+			return 0;
+		}
+	if (ps->n == KINDS_MAX)
+		programs_forget(ps);
+	int r = load(ps, config, p, &ps->v[ps->n].c, e);
 	if (r < 0)
 		return r;
-	r = cutprog_id(&c, &id, e);
+	ps->v[ps->n].config = *config;
+	*ret = &ps->v[ps->n++].c;
+	return 0;
+}
+
+static int put_in_front(struct hook *h, struct raw_programs *ps, const struct cut_config *config,
+                        const struct cut_permit *p, struct err *e)
+{
+	const struct cutprog *c;
+	uint32_t id = 0;
+	int r = program_for(ps, config, p, &c, e);
+	if (r < 0)
+		return r;
+	r = cutprog_id(c, &id, e);
 	if (r == 0)
-		r = tc_bpf_add(&h->nl, h->ifindex, TC_HOOK_EGRESS, choose_prio(h), c.prog,
+		r = tc_bpf_add(&h->nl, h->ifindex, TC_HOOK_EGRESS, choose_prio(h), c->prog,
 		               CUTPROG_NAME, e);
-	cutprog_close(&c);
 	if (r < 0)
 		return err_prefix(e, r, "attaching at tc egress");
 	r = hook_read(h, e);
 	if (r == 0 && (h->ours == h->n || h->v[h->ours].prog_id != id))
 		r = err_set(e, -EIO, "the tc program does not read back from device %d",
 		            h->ifindex);
-	if (r == 0)
-		r = remove_ours(h, id, e);
+	bool alone = true;
+	for (size_t i = 0; r == 0 && i < h->n; i++)
+		alone = alone && (h->kin[i] == CUTPROG_FOREIGN || h->v[i].prog_id == id);
+	if (r < 0 || alone)
+		return r;
+	r = remove_ours(h, id, e);
 	return r < 0 ? r : hook_read(h, e);
 }
 
@@ -343,8 +417,8 @@ static void give_up(struct hook *h, bool made)
 		(void)drop_clsact(h, NULL);
 }
 
-int raw_attach(int ifindex, const struct permit *permits, size_t n, const struct hold_time *t,
-               struct raw_report *ret, struct err *e)
+static int attach(struct raw_programs *ps, int ifindex, const struct permit *permits, size_t n,
+                  const struct hold_time *t, struct raw_report *ret, struct err *e)
 {
 	struct cut_permit want[CUT_PERMITS_MAX];
 	struct cut_config config = {.version = CUT_VERSION, .n_permits = (uint32_t)n};
@@ -365,23 +439,33 @@ int raw_attach(int ifindex, const struct permit *permits, size_t n, const struct
 		r = need_clsact(&h, &made_now, e);
 		config.flags = made || made_now ? CUT_FLAG_MADE_CLSACT : 0;
 		if (r == 0)
-			r = put_in_front(&h, &config, want, e);
+			r = put_in_front(&h, ps, &config, want, e);
 	}
 	if (r == 0)
-		r = report(&h, ret, e);
+		r = report(&h, ret, &config, NULL, e);
 	if (r < 0 && !had_one)
 		give_up(&h, made_now);
 	hook_close(&h);
 	return r;
 }
 
+int raw_attach(struct raw_programs *ps, int ifindex, const struct permit *permits, size_t n,
+               const struct hold_time *t, struct raw_report *ret, struct err *e)
+{
+	struct raw_programs own = {.spare = {-1, -1, -1, -1}};
+	int r = attach(ps ? ps : &own, ifindex, permits, n, t, ret, e);
+	programs_forget(&own);
+	return r;
+}
+
 int raw_read(int ifindex, struct raw_report *ret, struct err *e)
 {
+	struct cut_config config;
 	struct hook h;
 	int r = hook_open(ifindex, &h, e);
 	if (r < 0)
 		return r;
-	r = report(&h, ret, e);
+	r = report(&h, ret, &config, NULL, e);
 	hook_close(&h);
 	return r;
 }
@@ -399,28 +483,37 @@ static int open_ours(int ifindex, struct cutprog *ret, struct err *e)
 	return r;
 }
 
-int raw_compare(int ifindex, const struct permit *permits, size_t n, bool *ret_same, struct err *e)
+int raw_compare(int ifindex, const struct permit *permits, size_t n, struct raw_report *ret,
+                bool *ret_same, struct err *e)
 {
 	struct cut_permit want[CUT_PERMITS_MAX], have[CUT_PERMITS_MAX] = {0};
-	struct cut_config config;
-	struct cutprog c;
+	struct cut_config config = {0};
+	struct raw_report out = {0};
+	struct hook h;
 	int r = translate_all(permits, n, want, e);
-	if (r < 0 || (r = open_ours(ifindex, &c, e)) < 0)
+	if (r < 0 || (r = hook_open(ifindex, &h, e)) < 0)
 		return r;
-	r = cutprog_read(&c, &config, have, e);
-	if (r == 0)
-		*ret_same = same_permits(&config, have, want, n);
-	cutprog_close(&c);
+	r = report(&h, &out, &config, have, e);
+	if (r == 0) {
+		*ret = out;
+		*ret_same = out.attached && same_permits(&config, have, want, n);
+	}
+	hook_close(&h);
 	return r;
 }
 
 int raw_rearm(int ifindex, const struct hold_time *t, struct err *e)
 {
 	struct cutprog c;
+	struct cut_config config;
 	int r = open_ours(ifindex, &c, e);
 	if (r < 0)
 		return r;
-	r = set_timers(&c, t, e);
+	r = cutprog_read(&c, &config, NULL, e);
+	if (r == 0 && config.armed_until && config.armed_until / 1000 <= boot_now())
+		r = err_set(e, -ETIME, "the deadline of its tc program has passed");
+	if (r == 0)
+		r = set_timers(&c, t, e);
 	cutprog_close(&c);
 	return r;
 }
@@ -438,12 +531,23 @@ int raw_detach(int ifindex, bool made_clsact, struct err *e)
 	return r == -ENODEV ? 0 : r;
 }
 
-int raw_probe(struct err *e)
+int raw_probe(struct raw_programs *keep, struct err *e)
 {
 	const struct cut_config none = {.version = CUT_VERSION};
 	struct cutprog c;
 	int r = cutprog_load(&none, NULL, &c, e);
-	if (r == 0)
+	if (r < 0)
+		return r;
+	if (keep) {
+		cutprog_close(&keep->spare);
+		keep->spare = c;
+	} else {
 		cutprog_close(&c);
-	return r;
+	}
+	return 0;
+}
+
+void raw_programs_done(struct raw_programs *p)
+{
+	programs_forget(p);
 }

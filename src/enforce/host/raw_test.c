@@ -257,7 +257,7 @@ static const char *output_of(const char *command)
 static int set_up(void **state)
 {
 	struct err e = {0};
-	if (raw_probe(&e) < 0) {
+	if (raw_probe(NULL, &e) < 0) {
 		fprintf(stderr, "skipped: %s\n", e.text);
 		return 0;
 	}
@@ -292,7 +292,7 @@ static struct cutprog attach(const struct permit *p, size_t n, const struct hold
 	struct raw_report r;
 	struct cutprog c;
 	struct err e = {0};
-	if (raw_attach(va, p, n, t, &r, &e) < 0 || cutprog_open(r.prog_id, &c, &e) < 0)
+	if (raw_attach(NULL, va, p, n, t, &r, &e) < 0 || cutprog_open(r.prog_id, &c, &e) < 0)
 		fail_msg("%s", e.text);
 	return c;
 }
@@ -490,8 +490,12 @@ static void timers(void **state)
 	usleep(350000);
 	assert_true(passes(&c, &data)); /* nobody did anything: the kernel's clock did */
 
+	/* What has run out is not wound up again; it is ordered again. */
+	struct raw_report r;
 	t = (struct hold_time){.narrow = 300000};
-	assert_int_equal(raw_rearm(va, &t, NULL), 0);
+	assert_int_equal(raw_rearm(va, &t, NULL), -ETIME);
+	assert_true(passes(&c, &data));
+	assert_int_equal(raw_attach(NULL, va, &glass, 1, &t, &r, NULL), 0);
 	assert_false(passes(&c, &data));
 	assert_false(passes(&c, &reset));
 	usleep(350000);
@@ -515,23 +519,23 @@ static void attach_reads_back(void **state)
 	bool same = false;
 	assert_int_equal(raw_read(va, &r, NULL), 0);
 	assert_false(r.attached);
-	assert_int_equal(raw_attach(va, p, 2, &t, &r, NULL), 0);
+	assert_int_equal(raw_attach(NULL, va, p, 2, &t, &r, NULL), 0);
 	assert_true(r.attached && r.made_clsact && !r.foreign_ahead);
 	assert_true(r.armed_left > 590 * USEC_PER_SEC && r.armed_left <= 600 * USEC_PER_SEC);
 	assert_int_equal(r.narrow_left, 0);
 	assert_non_null(strstr(output_of("tc filter show dev va egress"), "stanch_cut"));
 
 	/* Once more: the same program, and still our qdisc. */
-	assert_int_equal(raw_attach(va, p, 2, &for_good, &again, NULL), 0);
+	assert_int_equal(raw_attach(NULL, va, p, 2, &for_good, &again, NULL), 0);
 	assert_int_equal(again.prog_id, r.prog_id);
 	assert_true(again.made_clsact && again.armed_left == 0);
-	assert_int_equal(raw_compare(va, p, 2, &same, NULL), 0);
+	assert_int_equal(raw_compare(va, p, 2, &r, &same, NULL), 0);
 	assert_true(same);
-	assert_int_equal(raw_compare(va, p, 1, &same, NULL), 0);
+	assert_int_equal(raw_compare(va, p, 1, &r, &same, NULL), 0);
 	assert_false(same);
 
 	/* Another list: another program, one filter. */
-	assert_int_equal(raw_attach(va, p, 1, &for_good, &again, NULL), 0);
+	assert_int_equal(raw_attach(NULL, va, p, 1, &for_good, &again, NULL), 0);
 	assert_true(again.prog_id != r.prog_id && again.made_clsact);
 	assert_string_equal(output_of("tc filter show dev va egress | grep -c 'direct-action'"),
 	                    "1\n");
@@ -542,6 +546,35 @@ static void attach_reads_back(void **state)
 	assert_int_equal(raw_rearm(va, &for_good, NULL), -ENOENT);
 }
 
+/* One verification by the kernel does for all devices of a kind. */
+static void devices_share(void **state)
+{
+	NEEDS_BPF();
+	struct permit p = kind_permit(PERMIT_FLOW, "192.0.2.15");
+	struct hold_time t = {.armed = 600 * USEC_PER_SEC};
+	struct raw_programs *ps = raw_programs_new();
+	struct raw_report a, b;
+	assert_int_equal(raw_probe(ps, NULL), 0);
+	assert_int_equal(raw_attach(ps, va, &p, 1, &t, &a, NULL), 0);
+	assert_int_equal(raw_attach(ps, vb, &p, 1, &t, &b, NULL), 0);
+	assert_int_equal(a.prog_id, b.prog_id);
+	assert_true(a.made_clsact && b.made_clsact);
+	raw_programs_done(ps);
+
+	/* Without permits it is another program; the device that keeps the old one keeps it whole.
+	 */
+	bool same = false;
+	assert_int_equal(raw_attach(ps, vb, NULL, 0, &for_good, &b, NULL), 0);
+	assert_int_not_equal(a.prog_id, b.prog_id);
+	assert_int_equal(raw_compare(va, &p, 1, &a, &same, NULL), 0);
+	assert_true(same && a.armed_left > 590 * USEC_PER_SEC);
+	assert_int_equal(raw_detach(vb, b.made_clsact, NULL), 0);
+	assert_int_equal(raw_read(va, &a, NULL), 0);
+	assert_true(a.attached);
+	assert_int_equal(raw_detach(va, a.made_clsact, NULL), 0);
+	raw_programs_free(ps);
+}
+
 static void leaves_others_alone(void **state)
 {
 	NEEDS_BPF();
@@ -550,21 +583,21 @@ static void leaves_others_alone(void **state)
 	    shell("tc qdisc add dev va clsact && "
 	          "tc filter add dev va egress prio 1 protocol ip u32 match u32 0 0 flowid 1:1"),
 	    0);
-	assert_int_equal(raw_attach(va, NULL, 0, &for_good, &r, NULL), 0);
+	assert_int_equal(raw_attach(NULL, va, NULL, 0, &for_good, &r, NULL), 0);
 	assert_true(r.attached && !r.made_clsact && r.foreign_ahead);
 	assert_int_equal(raw_detach(va, true, NULL), 0);
 	assert_non_null(strstr(output_of("tc filter show dev va egress"), "u32"));
 	assert_int_equal(shell("tc filter del dev va egress prio 1"), 0);
 
 	/* The qdisc is the other one's even when it is empty. */
-	assert_int_equal(raw_attach(va, NULL, 0, &for_good, &r, NULL), 0);
+	assert_int_equal(raw_attach(NULL, va, NULL, 0, &for_good, &r, NULL), 0);
 	assert_true(!r.made_clsact && !r.foreign_ahead);
 	assert_int_equal(raw_detach(va, r.made_clsact, NULL), 0);
 	assert_non_null(strstr(output_of("tc qdisc show dev va"), "clsact"));
 
 	/* An ingress filter of somebody who came later keeps our qdisc. */
 	assert_int_equal(shell("tc qdisc del dev va clsact"), 0);
-	assert_int_equal(raw_attach(va, NULL, 0, &for_good, &r, NULL), 0);
+	assert_int_equal(raw_attach(NULL, va, NULL, 0, &for_good, &r, NULL), 0);
 	assert_int_equal(
 	    shell("tc filter add dev va ingress protocol ip u32 match u32 0 0 flowid 1:1"), 0);
 	assert_int_equal(raw_detach(va, r.made_clsact, NULL), 0);
@@ -579,12 +612,12 @@ static void refuses_what_it_cannot_do(void **state)
 	struct raw_report r;
 	struct err e = {0};
 	assert_int_equal(shell("tc qdisc add dev va ingress"), 0);
-	assert_int_equal(raw_attach(va, NULL, 0, &for_good, &r, &e), -EBUSY);
+	assert_int_equal(raw_attach(NULL, va, NULL, 0, &for_good, &r, &e), -EBUSY);
 	assert_non_null(strstr(e.text, "ingress"));
 	assert_int_equal(shell("tc qdisc del dev va ingress"), 0);
-	assert_true(raw_attach(9999, NULL, 0, &for_good, &r, &e) < 0);
+	assert_true(raw_attach(NULL, 9999, NULL, 0, &for_good, &r, &e) < 0);
 	assert_int_equal(raw_detach(9999, true, &e), 0);
-	assert_true(raw_attach((int)if_nametoindex("lo"), NULL, 0, &for_good, &r, &e) < 0);
+	assert_true(raw_attach(NULL, (int)if_nametoindex("lo"), NULL, 0, &for_good, &r, &e) < 0);
 }
 
 /* A program of ours goes in front of a BPF filter that has the first place already. */
@@ -613,7 +646,7 @@ static void goes_in_front(void **state)
 	int fd = load_insns(return_ok, 2, "somebody");
 	assert_int_equal(shell("tc qdisc add dev va clsact"), 0);
 	assert_int_equal(tc_bpf_add(NULL, va, TC_HOOK_EGRESS, 1, fd, "somebody", NULL), 0);
-	assert_int_equal(raw_attach(va, NULL, 0, &for_good, &r, NULL), 0);
+	assert_int_equal(raw_attach(NULL, va, NULL, 0, &for_good, &r, NULL), 0);
 	assert_true(r.attached && !r.foreign_ahead);
 
 	/* Who comes later into the first place is told. */
@@ -684,7 +717,7 @@ static void stops_a_redirect(void **state)
 	if (shell("nft 'table netdev t { chain c { type filter hook egress device va priority 0; "
 	          "policy drop; }; }'") == 0)
 		assert_int_equal(leak(5), 5);
-	assert_int_equal(raw_attach(va, NULL, 0, &for_good, &r, NULL), 0);
+	assert_int_equal(raw_attach(NULL, va, NULL, 0, &for_good, &r, NULL), 0);
 	assert_int_equal(leak(5), 0);
 
 	struct cutprog c;
@@ -701,11 +734,11 @@ static void stops_a_redirect(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(agrees_with_the_model),     cmocka_unit_test(survives_broken_frames),
-	    cmocka_unit_test(kinds_of_permits),          cmocka_unit_test(timers),
-	    cmocka_unit_test(attach_reads_back),         cmocka_unit_test(leaves_others_alone),
-	    cmocka_unit_test(refuses_what_it_cannot_do), cmocka_unit_test(goes_in_front),
-	    cmocka_unit_test(stops_a_redirect),
+	    cmocka_unit_test(agrees_with_the_model), cmocka_unit_test(survives_broken_frames),
+	    cmocka_unit_test(kinds_of_permits),      cmocka_unit_test(timers),
+	    cmocka_unit_test(attach_reads_back),     cmocka_unit_test(devices_share),
+	    cmocka_unit_test(leaves_others_alone),   cmocka_unit_test(refuses_what_it_cannot_do),
+	    cmocka_unit_test(goes_in_front),         cmocka_unit_test(stops_a_redirect),
 	};
 	return cmocka_run_group_tests_name("raw", tests, set_up, NULL);
 }

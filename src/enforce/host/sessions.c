@@ -97,7 +97,7 @@ int sessions_each_flow(const struct place *p, ct_fn cb, void *arg, struct err *e
 {
 	struct sieve s = {.scope = &p->scope, .flow = cb, .arg = arg};
 	struct err why = {0};
-	int r = ct_list(NULL, sift_flow, &s, &why);
+	int r = ct_list(p->scope.want->netfilter, sift_flow, &s, &why);
 	if (r == 0 || r == -EOPNOTSUPP || r == -EPROTONOSUPPORT)
 		return 0;
 	return err_set(e, r, "%s", why.text);
@@ -114,7 +114,7 @@ int sessions_each_packet_socket(diag_packet_fn cb, void *arg, struct err *e)
 
 struct ending {
 	struct session_counts counts;
-	struct nl nl;
+	struct nl nl, *netfilter;
 	unsigned round_seen;
 	int code; /* of the last failure */
 	struct err why;
@@ -177,7 +177,7 @@ static bool end_flow(void *arg, const struct ct_flow *f)
 {
 	struct ending *x = arg;
 	x->counts.flows_seen++;
-	int r = ct_delete(&x->nl, f, &x->why);
+	int r = ct_delete(x->netfilter, f, &x->why);
 	if (r == 0) {
 		x->counts.flows_deleted++;
 	} else if (r != -ENOENT) {
@@ -189,17 +189,12 @@ static bool end_flow(void *arg, const struct ct_flow *f)
 
 static int end_flows(void *arg, const struct place *p, struct err *e)
 {
-	struct ending *x = arg;
-	int r = nl_open(&x->nl, NETLINK_NETFILTER, e);
-	if (r == 0)
-		r = sessions_each_flow(p, end_flow, x, e);
-	nl_close(&x->nl);
-	return r;
+	return sessions_each_flow(p, end_flow, arg, e);
 }
 
 int sessions_delete_flows(const struct session_scope *s, struct session_counts *ret, struct err *e)
 {
-	struct ending x = {.nl = {.fd = -1}};
+	struct ending x = {.netfilter = s->netfilter};
 	int r = sessions_each_place(s, true, end_flows, &x, NULL, e);
 	ret->flows_seen = x.counts.flows_seen;
 	ret->flows_deleted = x.counts.flows_deleted;
