@@ -10,6 +10,7 @@
 
 #include "base/sys.h"
 #include "base/table.h"
+#include "kern/bpf_why.h"
 
 /* Generated text: not written to our warnings. */
 #pragma GCC diagnostic push
@@ -23,20 +24,6 @@
 #define FRAME_MAX 65536
 
 static const char *const map_names[] = {"stanch_config", "stanch_permits", "stanch_counts"};
-
-/* libbpf tells why through a callback only; its first warning is the one that names the cause. */
-static _Thread_local char first_words[160];
-
-static int __attribute__((format(printf, 2, 0)))
-on_words(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	if (level != LIBBPF_WARN || first_words[0])
-		return 0;
-	int n = vsnprintf(first_words, sizeof first_words, fmt, ap);
-	if (n > 0 && (size_t)n < sizeof first_words && first_words[n - 1] == '\n')
-		first_words[n - 1] = '\0';
-	return n;
-}
 
 void cutprog_close(struct cutprog *c)
 {
@@ -121,20 +108,18 @@ static int not_loaded(int code, struct err *e)
 		               "CAP_NET_ADMIN in the first user namespace)");
 	if (code == -EINVAL || code == -ENOSYS || code == -ENOTSUP)
 		return err_set(e, -EOPNOTSUPP, "this kernel does not take the tc program: %s",
-		               first_words[0] ? first_words : strerror(-code));
-	return err_set(e, code, "loading the tc program: %s",
-	               first_words[0] ? first_words : strerror(-code));
+		               bpf_why(code));
+	return err_set(e, code, "loading the tc program: %s", bpf_why(code));
 }
 
 int cutprog_load(const struct cut_config *config, const struct cut_permit *p, struct cutprog *ret,
                  struct err *e)
 {
 	struct cutprog c = {-1, -1, -1, -1};
-	first_words[0] = '\0';
-	libbpf_print_fn_t before = libbpf_set_print(on_words);
+	bpf_why_begin();
 	struct cut_bpf *s = cut_bpf__open_and_load();
 	int r = s ? 0 : -errno;
-	libbpf_set_print(before);
+	bpf_why_end();
 	if (r < 0)
 		return not_loaded(r, e);
 	r = take_fd(bpf_program__fd(s->progs.stanch_cut), &c.prog);

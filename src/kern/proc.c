@@ -52,8 +52,7 @@ static size_t utf8_len(const unsigned char *p, size_t n)
 	return 0;
 }
 
-/* Copies at most n - 1 bytes; a sequence that does not fit whole is left out. */
-static void clean(const char *src, size_t len, char *dst, size_t n)
+void proc_clean(const char *src, size_t len, char *dst, size_t n)
 {
 	size_t out = 0;
 
@@ -120,7 +119,7 @@ int proc_parse_stat(const char *line, struct proc_id *ret)
 	ret->pid = pid;
 	ret->ppid = ppid;
 	ret->start_ticks = start;
-	clean(open + 1, (size_t)(close - open - 1), ret->comm, sizeof(ret->comm));
+	proc_clean(open + 1, (size_t)(close - open - 1), ret->comm, sizeof(ret->comm));
 	return 0;
 }
 
@@ -152,7 +151,7 @@ static void read_exe(int dir, struct proc_id *ret)
 		ret->exe_deleted = true;
 		n -= (ssize_t)tail;
 	}
-	clean(path, (size_t)n, ret->exe, sizeof(ret->exe));
+	proc_clean(path, (size_t)n, ret->exe, sizeof(ret->exe));
 }
 
 /* The unified hierarchy's line; on a hybrid host systemd's own. */
@@ -170,7 +169,7 @@ static void read_cgroup(int dir, struct proc_id *ret)
 		else if (named && !*best)
 			best = named + strlen(":name=systemd:");
 	}
-	clean(best, strlen(best), ret->cgroup, sizeof(ret->cgroup));
+	proc_clean(best, strlen(best), ret->cgroup, sizeof(ret->cgroup));
 	proc_unit_of(ret->cgroup, ret->unit);
 }
 

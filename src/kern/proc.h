@@ -47,6 +47,10 @@ const char *proc_unit_of(const char *cgroup, char dst[static PROC_UNIT_MAX]);
 /* Fields of a stat line: 0, or -EBADMSG. The comm may hold any byte, also ") ". Pure. */
 int proc_parse_stat(const char *line, struct proc_id *ret);
 
+/* Makes such text of any len bytes, up to a NUL; at most n - 1 bytes, a sequence that does not fit
+ * whole is left out. n > 0. Pure. */
+void proc_clean(const char *src, size_t len, char *dst, size_t n);
+
 /* Inode of the namespace: "net", "pid", "mnt", …; -ESRCH, -EACCES. pid 0: ourselves. */
 int proc_ns_inode(int pid, const char *ns, uint64_t *ret);
 

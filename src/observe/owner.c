@@ -382,9 +382,12 @@ const struct owner *owners_keep(struct owners *o, const struct owner *owner)
 	memset(&key, 0, sizeof(key));
 	key.pid = owner->pid;
 	key.uid = owner->uid;
+	key.cgroup = owner->cgroup;
+	key.netns = owner->netns;
 	snprintf(key.comm, sizeof(key.comm), "%s", owner->comm);
 	snprintf(key.exe, sizeof(key.exe), "%s", owner->exe);
 	snprintf(key.unit, sizeof(key.unit), "%s", owner->unit);
+	snprintf(key.chain, sizeof(key.chain), "%s", owner->chain);
 	snprintf(key.why_unknown, sizeof(key.why_unknown), "%s", owner->why_unknown);
 	HASH_FIND(hh, o->kept, &key, sizeof(key), k);
 	if (k)
