@@ -10,6 +10,6 @@ STRING_TABLE_DEFINE(app_proto, enum app_proto, app_proto_names)
 
 static const char *const name_source_names[_NAME_SOURCE_MAX] = {
     [NAME_NONE] = "none", [NAME_DNS] = "dns",   [NAME_SNI] = "sni",
-    [NAME_QUIC] = "quic", [NAME_HTTP] = "http",
+    [NAME_QUIC] = "quic", [NAME_HTTP] = "http", [NAME_OUTER] = "outer",
 };
 STRING_TABLE_DEFINE(name_source, enum name_source, name_source_names)

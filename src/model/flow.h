@@ -47,10 +47,13 @@ STRING_TABLE_DECLARE(app_proto, enum app_proto);
 /* Where a name of the far end comes from; a name is never a guess. */
 enum name_source {
 	NAME_NONE,
-	NAME_DNS,  /* an answer that this host's client got for this address */
-	NAME_SNI,  /* TLS ClientHello */
-	NAME_QUIC, /* ClientHello in a QUIC Initial */
-	NAME_HTTP, /* Host header */
+	NAME_DNS,   /* an answer that this host's client got for this address */
+	NAME_SNI,   /* TLS ClientHello */
+	NAME_QUIC,  /* ClientHello in a QUIC Initial */
+	NAME_HTTP,  /* Host header */
+	NAME_OUTER, /* of a ClientHello that has an encrypted one inside (browsers always send that,
+	               mostly empty): sent as it is, but maybe a provider's in front of the far end
+	             */
 	_NAME_SOURCE_MAX,
 	_NAME_SOURCE_INVALID = -EINVAL
 };

@@ -192,6 +192,8 @@ enum http_step http_request(const uint8_t *p, size_t n, bool last, struct http_r
 	last = last || n >= HTTP_HEAD_MAX;
 	if (!n)
 		return last ? HTTP_NOT : HTTP_MORE;
+	if (*p < 'A' || *p > 'Z')
+		return HTTP_NOT;
 	if (!line(&t, &first))
 		return !last && may_become(t) ? HTTP_MORE : HTTP_NOT;
 	if (!request_line(first, &r, &to))

@@ -145,7 +145,41 @@ APP = {
 }
 
 
+# ---- packets ----
+
+UDP, UP, PORT_53, PORT_5353, CUT = 1, 2, 4, 8, 16
+
+
+def packets(*list_of):
+    return b"".join(struct.pack(">BHH", flags, 0x8000 + seq, len(p)) + p for flags, seq, p in list_of)
+
+
+def inspections():
+    v, hello, query = vectors(), TLS["plain"], DNS["query"]
+    tcp_dns = u16(DNS["aliases"]) + u16(DNS["answer"])
+    web = HTTP["origin"]
+    return {
+        "tls": packets((UP, 0, hello)),
+        "tls_two": packets((UP, 0, hello[:50]), (UP, 50, hello[50:])),
+        "tls_backwards": packets((UP, 50, hello[50:]), (UP, 0, hello[:50])),
+        "tls_cut": packets((UP | CUT, 0, hello[:50])),
+        "tls_lost": packets((UP, 0, hello[:50]), (0, 0, TLS["server"])),
+        "http": packets((UP, 0, web[:20]), (UP, 20, web[20:])),
+        "quic": packets((UDP | UP, 0, v["chaos"])),
+        "quic_two": packets((UDP | UP, 0, v["aioquic_1"]), (UDP | UP, 0, v["aioquic_2"])),
+        "dns": packets((UDP | UP | PORT_53, 0, query), (UDP | PORT_53, 0, DNS["aliases"])),
+        "mdns": packets((UDP | UP | PORT_5353, 0, DNS["mdns"])),
+        "dns_tcp": packets((PORT_53, 0, tcp_dns[:30]), (PORT_53, 20, tcp_dns[20:]),
+                           (PORT_53, len(tcp_dns), tcp_dns)),
+        "dns_tcp_giant": packets((PORT_53, 0, b"\x20\0" + tcp_dns[2:]),
+                                 (PORT_53 | CUT, len(tcp_dns), tcp_dns)),
+        "smtp": packets((0, 0, APP["smtp"][1]), (UP, 0, APP["ehlo"][1])),
+    }
+
+
 def main():
+    for name, data in inspections().items():
+        put("inspect", name, data)
     for name, data in HTTP.items():
         put("http", name, bytes([name == "half"]) + data)
     for name, (where, data) in APP.items():
