@@ -4,8 +4,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/sys.h"
@@ -51,6 +53,33 @@ static int not_loaded(int code, struct err *e)
 		return err_set(e, code, "out of memory for the BPF programs");
 	return err_set(e, -EOPNOTSUPP, "this kernel does not take the BPF programs: %s",
 	               bpf_why(code));
+}
+
+/* Without CAP_PERFMON a program is refused as if it were wrong: better said before. */
+static int check_rights(struct err *e)
+{
+	static const struct {
+		unsigned cap;
+		const char *name;
+	} needed[] = {
+	    {CAP_BPF, "CAP_BPF"}, {CAP_PERFMON, "CAP_PERFMON"}, {CAP_NET_ADMIN, "CAP_NET_ADMIN"}};
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return 0;
+	uint64_t have = (uint64_t)data[1].effective << 32 | data[0].effective;
+	/* CAP_SYS_ADMIN includes all but the last. */
+	uint64_t all =
+	    have >> CAP_SYS_ADMIN & 1 ? UINT64_C(1) << CAP_BPF | UINT64_C(1) << CAP_PERFMON : 0;
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		if (!((have | all) >> needed[i].cap & 1))
+			return err_set(
+			    e, -EPERM,
+			    "watching by BPF needs %s, which this process has not (root, "
+			    "or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)",
+			    needed[i].name);
+	return 0;
 }
 
 static int load(struct watchprog *w, uint32_t max_flows, bool pass)
@@ -132,6 +161,8 @@ int watchprog_open(uint32_t max_flows, struct watchprog **ret, struct err *e)
 	struct watchprog *w;
 	int r;
 
+	if ((r = check_rights(e)) < 0)
+		return r;
 	if (access(BTF_PATH, R_OK) < 0)
 		return err_set(e, -EOPNOTSUPP,
 		               "watching by BPF needs the kernel's types in " BTF_PATH

@@ -19,6 +19,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
@@ -36,14 +37,20 @@
 #define SOCK_RAW    3
 #define PACKET_HOST 0
 
-#define PATH_DEPTH 40
-#define EXTENSIONS 6
-#define ALLOW      1
-#define TCP_FIN    0x01
-#define TCP_SYN    0x02
-#define TCP_RST    0x04
-#define TCP_ACK    0x10
-#define FIRST_PID  1
+#define PATH_DEPTH   40
+#define EXTENSIONS   6
+#define ALLOW        1
+#define TCP_FIN      0x01
+#define TCP_SYN      0x02
+#define TCP_RST      0x04
+#define TCP_ACK      0x10
+#define UDP_HEADER   8
+#define HAS_TSO      (1ull << 16) /* NETIF_F_… are no named type */
+#define HAS_TSO6     (1ull << 20)
+#define HAS_USO      (1ull << 33)
+#define MTU_MIN      576
+#define FRAGMENT_MIN 1280
+#define FIRST_PID    1
 
 /* The kernel's own types, as far as they are read; offsets are filled in when it is loaded. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -130,9 +137,11 @@ struct socket {
 	struct sock *sk;
 };
 struct net_device {
+	__u64 features;
 	unsigned int mtu;
 };
 struct sk_buff {
+	struct sk_buff *next;
 	struct net_device *dev;
 };
 struct bpf_iter_meta;
@@ -635,7 +644,7 @@ INLINE void read_upper(struct __sk_buff *skb, enum watch_way way, struct watch_k
 		if (!FETCH(skb, p->at, &ports))
 			return;
 		set_ports(way, &ports, k);
-		p->upper = 8;
+		p->upper = UDP_HEADER;
 		return;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
@@ -643,37 +652,79 @@ INLINE void read_upper(struct __sk_buff *skb, enum watch_way way, struct watch_k
 	}
 }
 
-/* What the wire has more than the one packet here: headers of each segment or fragment. */
-INLINE void add_more(struct __sk_buff *skb, const struct packet *p, struct watch_count *c)
+/* How many pieces a packet without segmentation offload leaves or came in. */
+INLINE __u32 fragments(struct __sk_buff *skb, const struct packet *p)
 {
-	__u32 more = skb->gso_segs, head = p->at + p->upper;
+	const struct sk_buff *kernel_skb = (const void *)address_of(skb);
+	__u32 mtu = BPF_CORE_READ(kernel_skb, dev, mtu);
+	if (mtu < MTU_MIN || skb->len <= mtu)
+		return 1;
+	__u32 room = (mtu - p->at) & ~7u;
+	return room ? (skb->len - p->at + room - 1) / room : 1;
+}
+
+INLINE __u32 segments(struct __sk_buff *skb, const struct packet *p)
+{
+	__u32 n = skb->gso_segs, head = p->at + p->upper;
+	if (!n && skb->len > head)
+		n = (skb->len - head + skb->gso_size - 1) / skb->gso_size;
+	return n ? n : 1;
+}
+
+/* Does the device take it as it is, or is it cut into segments before? */
+INLINE bool is_offloaded(struct __sk_buff *skb, enum watch_way way, const struct packet *p)
+{
+	const struct sk_buff *kernel_skb = (const void *)address_of(skb);
+	__u64 needed = p->upper == UDP_HEADER                   ? HAS_USO
+	               : skb->protocol == bpf_htons(ETH_P_IPV6) ? HAS_TSO6
+	                                                        : HAS_TSO;
+	return way == WATCH_IN || BPF_CORE_READ(kernel_skb, dev, features) & needed;
+}
+
+/* Of a segmented datagram that crossed the device as one packet, and is taken apart only for its
+ * socket: not the last part. Those have nothing but headers in front, and are still in a row. */
+INLINE bool is_part(struct __sk_buff *skb, enum watch_way way, const struct packet *p)
+{
+	__u32 head = p->at + UDP_HEADER;
+	if (way != WATCH_IN || p->upper != UDP_HEADER || skb->len <= head ||
+	    (__u32)(skb->data_end - skb->data) != head)
+		return false;
+	const struct sk_buff *kernel_skb = (const void *)address_of(skb);
+	return BPF_CORE_READ(kernel_skb, next) != NULL;
+}
+
+INLINE void add_size(struct __sk_buff *skb, enum watch_way way, const struct packet *p,
+                     struct watch_count *c)
+{
+	__u32 head = p->at + p->upper, more = 0;
+	__u64 packets = 1, bytes = skb->len;
 	if (skb->gso_size) {
-		if (!more && skb->len > head)
-			more = (skb->len - head + skb->gso_size - 1) / skb->gso_size;
-	} else {
-		const struct sk_buff *kernel_skb = (const void *)address_of(skb);
-		__u32 mtu = BPF_CORE_READ(kernel_skb, dev, mtu);
-		head = p->at;
-		if (mtu < 576 || skb->len <= mtu)
-			return;
-		__u32 room = (mtu - head) & ~7u;
-		if (room)
-			more = (skb->len - head + room - 1) / room;
+		more = segments(skb, p) - 1;
+		if (!is_offloaded(skb, way, p)) {
+			packets += more;
+			bytes += more * head;
+			more = 0;
+		}
+	} else if (is_part(skb, way, p)) {
+		packets = 0;
+		bytes -= head;
+		more = 1;
+	} else if (bytes > FRAGMENT_MIN) {
+		packets = fragments(skb, p);
+		bytes += (packets - 1) * p->at;
 	}
-	if (more < 2)
+	__sync_fetch_and_add(&c->packets, packets);
+	__sync_fetch_and_add(&c->bytes, bytes);
+	if (!more)
 		return;
-	__sync_fetch_and_add(&c->more_packets, more - 1);
-	__sync_fetch_and_add(&c->more_bytes, (__u64)(more - 1) * head);
+	__sync_fetch_and_add(&c->more_packets, more);
+	__sync_fetch_and_add(&c->more_bytes, (__u64)more * head);
 }
 
 INLINE void add(struct __sk_buff *skb, enum watch_way way, const struct packet *p,
                 struct watch_flow *f, __u64 at)
 {
-	struct watch_count *c = &f->count[way];
-	__sync_fetch_and_add(&c->packets, 1);
-	__sync_fetch_and_add(&c->bytes, skb->len);
-	if (skb->gso_size || skb->len > 1280)
-		add_more(skb, p, c);
+	add_size(skb, way, p, &f->count[way]);
 	f->last = at;
 	if ((f->tcp[way] & p->tcp) != p->tcp)
 		f->tcp[way] |= p->tcp;

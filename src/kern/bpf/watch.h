@@ -50,9 +50,9 @@ struct watch_key {
 };
 
 struct watch_count {
-	__u64 packets, bytes; /* as they pass the hook, from the IP header on */
-	__u64 more_packets;   /* those that segments or fragments add on the wire */
-	__u64 more_bytes;     /* the IP (and TCP, UDP) headers that are repeated in those */
+	__u64 packets, bytes; /* as they are handed to or by the device, from the IP header on */
+	__u64 more_packets;   /* those that segmentation offload makes of them on the wire */
+	__u64 more_bytes;     /* the IP and TCP or UDP headers that those repeat */
 };
 
 enum watch_way { WATCH_OUT, WATCH_IN, WATCH_WAYS };
