@@ -262,7 +262,7 @@ static void set_owner(struct tier_bpf *t, const struct watch_key *k, const struc
 		ret->uid = f->who.uid;
 		snprintf(ret->why_unknown, sizeof(ret->why_unknown), "%s",
 		         f->who.pid ? "its name was put out by newer processes"
-		                    : "a socket of the kernel, or one open before we looked");
+		                    : "the kernel itself, or a socket that no process holds");
 	}
 	ret->netns = k->netns;
 }
