@@ -2,9 +2,8 @@
 /*
  * `stanch watch`: who sends what to whom, live or from a capture file.
  *
- * A sandboxed child reads packets (observe/role.h); here flows get their owner, are summed by pair
- * of addresses, scored and shown. Flows that live are kept here with their owner, so that who was
- * seen once stays known; sums of flows that ended are kept in `done`.
+ * A sandboxed child reads packets (observe/role.h); observe/watch.h keeps what is known of flows;
+ * here sources are chosen, and what is known is shown and stored.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,14 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 #include "base/sys.h"
 #include "kern/link.h"
-#include "observe/owner.h"
 #include "observe/role.h"
-#include "observe/upload.h"
+#include "observe/watch.h"
 #include "ui/args.h"
 #include "ui/ctx.h"
 #include "ui/stop.h"
@@ -38,182 +33,51 @@ const struct opt watch_opts[] = {
 #define TOP_MAX        1000
 #define FILE_FLOWS     (1u << 19)
 #define LIVE_FLOWS     (1u << 17)
-#define PAIRS_MAX      (1u << 19)
 #define TICK_MSEC      200
 #define TICKS_A_SCREEN 5
-#define OWNER_TRIES    10 /* ticks in which a flow changed and its owner was looked for in vain */
 #define FOUND_MAX      256
 #define OUT_BUFFER     (1u << 18)
 
-struct flow_key {
-	struct endpoint src, dest;
-	uint8_t proto;
-	uint16_t vlan;
-};
-
-struct live_flow {
-	struct flow_key key;
-	struct flow flow;
-	const struct owner *owner; /* kept by owners; NULL: not looked for yet */
-	unsigned tries;
-	struct live_flow *next_open; /* list of those whose owner is still looked for */
-	bool open;
-	UT_hash_handle hh;
-};
-
-/* A finding that has been told and, if that was possible, stored. */
-struct found {
-	struct addr ours, other;
-	unsigned id;
-};
-
-struct watch {
+struct watching {
 	struct ctx *c;
 	bool live, screen;
 	size_t top;
-	struct owners *owners;
-	struct live_flow *flows, *open;
-	struct pairs *done, *all; /* all: done and what lives, made when it is shown */
-	struct found found[FOUND_MAX];
+	struct watch *watch;
+	struct finding found[FOUND_MAX]; /* told and, if that was possible, stored */
 	size_t n_found, n_findings;
 	bool store; /* until the journal refuses */
+	bool final; /* the numbers will not change any more */
 	unsigned ticks;
-	usec_t refreshed;
 };
 
-static bool watch_is_self(void *arg, const struct addr *a)
+static void on_final(void *arg, const struct watch_flow *f)
 {
-	const struct watch *w = arg;
-	return w->owners && owners_is_self(w->owners, a);
-}
+	struct watching *w = arg;
 
-static struct flow_key key_of(const struct flow *f)
-{
-	struct flow_key k;
-
-	memset(&k, 0, sizeof(k));
-	k.src.addr = f->src.addr;
-	k.src.port = f->src.port;
-	k.dest.addr = f->dest.addr;
-	k.dest.port = f->dest.port;
-	k.proto = f->proto;
-	k.vlan = f->vlan;
-	return k;
-}
-
-static struct live_flow *live_of(struct watch *w, const struct flow *f, bool create)
-{
-	struct flow_key k = key_of(f);
-	struct live_flow *l;
-
-	HASH_FIND(hh, w->flows, &k, sizeof(k), l);
-	if (l || !create)
-		return l;
-	if (HASH_COUNT(w->flows) >= LIVE_FLOWS || !(l = calloc(1, sizeof(*l))))
-		return NULL;
-	l->key = k;
-	HASH_ADD(hh, w->flows, key, sizeof(l->key), l);
-	if (!l->hh.tbl) {
-		free(l);
-		return NULL;
-	}
-	return l;
-}
-
-static void look_for_owner(struct watch *w, const struct flow *f, const struct owner **ret)
-{
-	struct owner o;
-
-	owners_find(w->owners, f, &o);
-	if (o.pid || !*ret || !(*ret)->pid)
-		*ret = owners_keep(w->owners, &o);
-}
-
-/* Sockets are read again when a tick's flows ask for it, and for a flow that comes and ends. */
-static void refresh(struct watch *w, usec_t not_older)
-{
-	usec_t now = boot_now();
-
-	if (w->refreshed && now - w->refreshed < not_older)
-		return;
-	owners_refresh(w->owners, NULL);
-	w->refreshed = boot_now();
-}
-
-static void on_changed(struct watch *w, const struct flow *f)
-{
-	struct live_flow *l = live_of(w, f, true);
-
-	if (!l)
-		return;
-	l->flow = *f;
-	if (l->open || (l->owner && l->owner->pid) || l->tries >= OWNER_TRIES)
-		return;
-	l->open = true;
-	l->next_open = w->open;
-	w->open = l;
-}
-
-static void find_owners(struct watch *w)
-{
-	if (w->open)
-		refresh(w, 0);
-	for (struct live_flow *l = w->open; l; l = l->next_open) {
-		look_for_owner(w, &l->flow, &l->owner);
-		l->tries++;
-		l->open = false;
-	}
-	w->open = NULL;
-}
-
-static void drop_live(struct watch *w, struct live_flow *l)
-{
-	/* Messages of one tick come in order: what ends here may still be on the list. */
-	if (l->open)
-		for (struct live_flow **p = &w->open; *p; p = &(*p)->next_open)
-			if (*p == l) {
-				*p = l->next_open;
-				break;
-			}
-	HASH_DEL(w->flows, l);
-	free(l);
-}
-
-static void on_final(struct watch *w, const struct flow *f)
-{
-	struct live_flow *l = w->live ? live_of(w, f, false) : NULL;
-	const struct owner *owner = l ? l->owner : NULL;
-
-	if (w->live && (!owner || !owner->pid) && (!l || l->tries < OWNER_TRIES)) {
-		refresh(w, TICK_MSEC * USEC_PER_MSEC);
-		look_for_owner(w, f, &owner);
-	}
-	pairs_add(w->done, f, owner);
-	if (w->c->out.json)
-		show_flow_json(w->c->out.to, f, owner);
-	if (l)
-		drop_live(w, l);
+	show_flow_json(w->c->out.to, f);
 }
 
 static void on_flow(void *arg, const struct flow *f, bool final)
 {
-	if (final)
-		on_final(arg, f);
-	else
-		on_changed(arg, f);
+	watch_flow(((struct watching *)arg)->watch, f, final);
 }
 
-static void sum_all(struct watch *w)
+static void on_app(void *arg, const struct app_event *a)
 {
-	struct live_flow *l, *l2;
-
-	if (pairs_copy(w->all, w->done) < 0)
-		return;
-	HASH_ITER(hh, w->flows, l, l2)
-	pairs_add(w->all, &l->flow, l->owner);
+	watch_app(((struct watching *)arg)->watch, a);
 }
 
-static int store(struct watch *w, struct finding *f, struct err *e)
+static void on_dns(void *arg, const struct dns_event *d)
+{
+	watch_dns(((struct watching *)arg)->watch, d);
+}
+
+static void on_resume(void *arg, const struct resume_event *r)
+{
+	watch_resume(((struct watching *)arg)->watch, r);
+}
+
+static int store(struct watching *w, struct finding *f, struct err *e)
 {
 	char incident[INCIDENT_ID_MAX];
 	struct journal *j = NULL;
@@ -231,22 +95,22 @@ static int store(struct watch *w, struct finding *f, struct err *e)
 	return r;
 }
 
-static struct found *found_of(struct watch *w, const struct pair *p)
+static struct finding *found_of(struct watching *w, const struct finding *f)
 {
 	for (size_t i = 0; i < w->n_found; i++)
-		if (addr_equal(&w->found[i].ours, &p->ours) &&
-		    addr_equal(&w->found[i].other, &p->other))
+		if (finding_same(&w->found[i], f))
 			return &w->found[i];
 	return NULL;
 }
 
 /* Told when it is first seen, stored once; the numbers at the end are told again. */
-static void report(struct watch *w, const struct pair *p, struct finding *f, bool final)
+static void report(void *arg, struct finding *f)
 {
-	struct found *known = found_of(w, p);
+	struct watching *w = arg;
+	struct finding *known = found_of(w, f);
 	struct err e = {0};
 
-	if (!known && f->score >= UPLOAD_STORE && w->n_found < FOUND_MAX) {
+	if (!known && f->score >= FINDING_SCORE_LOOK && w->n_found < FOUND_MAX) {
 		if (w->store && store(w, f, &e) < 0) {
 			w->store = false;
 			f->id = 0;
@@ -254,42 +118,31 @@ static void report(struct watch *w, const struct pair *p, struct finding *f, boo
 				out_error(&w->c->out, "findings are shown but not stored: %s",
 				          e.text);
 		}
-		w->found[w->n_found] = (struct found){p->ours, p->other, f->id};
 		known = &w->found[w->n_found++];
-		if (!final && w->c->out.json)
+		*known = *f;
+		if (!w->final && w->c->out.json)
 			show_finding(&w->c->out, f, false);
 	}
 	f->id = known ? known->id : 0;
-	if (final || w->screen)
-		show_finding(&w->c->out, f, final);
-	w->n_findings += final && f->score >= UPLOAD_STORE;
-}
-
-static void report_all(struct watch *w, bool final)
-{
-	struct finding f;
-
-	for (size_t i = 0; i < pairs_count(w->all); i++) {
-		const struct pair *p = pairs_at(w->all, i);
-		if (p->bytes_out >= UPLOAD_MIN_BYTES && upload_score(w->all, p, &f))
-			report(w, p, &f, final);
-	}
+	if (w->final || w->screen)
+		show_finding(&w->c->out, f, w->final);
+	w->n_findings += w->final && f->score >= FINDING_SCORE_LOOK;
 }
 
 static void on_tick(void *arg, const struct source_stats *s)
 {
-	struct watch *w = arg;
+	struct watching *w = arg;
 
-	find_owners(w);
+	watch_tick(w->watch);
 	if (++w->ticks % TICKS_A_SCREEN)
 		return;
-	sum_all(w);
 	if (w->screen) {
+		const struct pairs *all = watch_pairs(w->watch);
 		fputs("\x1b[H\x1b[J", w->c->out.to);
-		show_tops(&w->c->out, w->all, w->top, true);
-		show_stats(&w->c->out, s, pairs_rest(w->all));
+		show_tops(&w->c->out, all, w->top, true);
+		show_stats(&w->c->out, s, pairs_rest(all));
 	}
-	report_all(w, false);
+	watch_findings(w->watch, report, w);
 	fflush(w->c->out.to);
 }
 
@@ -303,7 +156,7 @@ static int by_traffic(const void *a, const void *b)
 }
 
 /* All that are up but lo; the busiest where there are more than one child can take. */
-static int pick_links(struct watch *w, struct link **ret, size_t *ret_n, struct err *e)
+static int pick_links(struct watching *w, struct link **ret, size_t *ret_n, struct err *e)
 {
 	size_t n = 0, up = 0;
 	int r = link_list(NULL, ret, &n, e);
@@ -329,49 +182,22 @@ static int pick_links(struct watch *w, struct link **ret, size_t *ret_n, struct 
 	return 0;
 }
 
-static int setup(struct watch *w, struct err *e)
-{
-	int r;
-
-	if (w->live && (r = owners_new(&w->owners, e)) < 0)
-		return r;
-	if (w->live && (r = owners_refresh(w->owners, e)) < 0)
-		return r;
-	if ((r = pairs_new(PAIRS_MAX, watch_is_self, w, &w->done)) < 0 ||
-	    (r = pairs_new(PAIRS_MAX, watch_is_self, w, &w->all)) < 0)
-		return err_set(e, r, "out of memory");
-	return 0;
-}
-
-static void cleanup(struct watch *w)
-{
-	struct live_flow *l, *l2;
-
-	HASH_ITER(hh, w->flows, l, l2)
-	{
-		HASH_DEL(w->flows, l);
-		free(l);
-	}
-	pairs_free(w->done);
-	pairs_free(w->all);
-	owners_free(w->owners);
-}
-
 /* What was read before an error counts and is shown; the error is told after it. */
-static int conclude(struct watch *w, int r, const struct source_stats *s, const char *limits,
+static int conclude(struct watching *w, int r, const struct source_stats *s, const char *limits,
                     const struct err *e)
 {
 	struct out *o = &w->c->out;
 
 	if (w->screen)
 		fputs("\x1b[H\x1b[J", o->to);
-	if (!r || s->packets) {
+	if (w->watch && (!r || s->packets)) {
+		const struct pairs *all = watch_pairs(w->watch);
 		w->screen = false;
-		sum_all(w);
+		w->final = true;
 		if (!o->json)
-			show_tops(o, w->all, w->top, w->live);
-		report_all(w, true);
-		show_stats(o, s, pairs_rest(w->all));
+			show_tops(o, all, w->top, w->live);
+		watch_findings(w->watch, report, w);
+		show_stats(o, s, pairs_rest(all));
 	}
 	if (limits[0])
 		out_info(o, "sandbox of the reading child: %s", limits);
@@ -381,7 +207,7 @@ static int conclude(struct watch *w, int r, const struct source_stats *s, const 
 	return w->n_findings ? EXIT_FOUND : EXIT_DONE;
 }
 
-static int run(struct watch *w, const char *const *where, size_t n, usec_t run_for)
+static int run(struct watching *w, const char *const *where, size_t n, usec_t run_for)
 {
 	const struct observe_job job = {
 	    .live = w->live,
@@ -393,12 +219,21 @@ static int run(struct watch *w, const char *const *where, size_t n, usec_t run_f
 	    .stop = &stop_asked,
 	    .arg = w,
 	    .flow = on_flow,
+	    .app = on_app,
+	    .dns = on_dns,
+	    .resume = on_resume,
 	    .tick = on_tick,
+	};
+	const struct watch_config config = {
+	    .live = w->live,
+	    .look_at_owners = w->live,
+	    .arg = w,
+	    .final = w->c->out.json ? on_final : NULL,
 	};
 	struct source_stats s = {0};
 	char limits[128] = "";
 	struct err e = {0};
-	int r = setup(w, &e);
+	int r = watch_new(&config, &w->watch, &e);
 
 	stop_catch();
 	if (!r)
@@ -423,7 +258,7 @@ static int check_tier(const char *tier, bool live, struct err *e)
 }
 
 /* Interfaces as named, or all of them. */
-static int run_live(struct watch *w, const struct args *a, usec_t run_for)
+static int run_live(struct watching *w, const struct args *a, usec_t run_for)
 {
 	const char *names[OBSERVE_SOURCES_MAX];
 	_cleanup_free_ struct link *links = NULL;
@@ -445,7 +280,7 @@ int verb_watch(struct ctx *c, const struct args *a)
 	const char *file = args_text(a, "file", NULL);
 	uint64_t top = args_count(a, "top", TOP_DEFAULT);
 	usec_t run_for = args_duration(a, "run", 0);
-	struct watch w = {.c = c, .live = !file, .store = !file, .top = top};
+	struct watching w = {.c = c, .live = !file, .store = !file, .top = top};
 	struct err e = {0};
 	int r;
 
@@ -462,6 +297,6 @@ int verb_watch(struct ctx *c, const struct args *a)
 	w.screen = w.live && !c->out.json && c->out.width > 0;
 	setvbuf(c->out.to, NULL, _IOFBF, OUT_BUFFER);
 	r = w.live ? run_live(&w, a, run_for) : run(&w, &file, 1, run_for);
-	cleanup(&w);
+	watch_free(w.watch);
 	return r;
 }

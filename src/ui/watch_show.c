@@ -50,8 +50,19 @@ static void owner_json(FILE *to, const struct owner *w)
 	json_decref(o);
 }
 
-void show_flow_json(FILE *to, const struct flow *f, const struct owner *owner)
+/* Names are printable and without a space (record.h); two marks mean something to JSON. */
+static void name_json(FILE *to, const char *name)
 {
+	for (; *name; name++) {
+		if (*name == '"' || *name == '\\')
+			putc('\\', to);
+		putc(*name, to);
+	}
+}
+
+void show_flow_json(FILE *to, const struct watch_flow *w)
+{
+	const struct flow *f = &w->flow;
 	char start[TIME_STR_MAX], end[TIME_STR_MAX], src[ADDR_STR_MAX], dest[ADDR_STR_MAX],
 	    proto[8];
 
@@ -74,8 +85,15 @@ void show_flow_json(FILE *to, const struct flow *f, const struct owner *owner)
 	        ",\"start\":\"%s\",\"end\":\"%s\",\"src_guessed\":%s}",
 	        f->pkts_toserver, f->pkts_toclient, f->bytes_toserver, f->bytes_toclient, start,
 	        end, f->src_guessed ? "true" : "false");
-	if (owner)
-		owner_json(to, owner);
+	if (w->app)
+		fprintf(to, ",\"app_proto\":\"%s\"", app_proto_str(w->app));
+	if (w->name) {
+		fputs(",\"dest_name\":\"", to);
+		name_json(to, w->name);
+		fprintf(to, "\",\"dest_name_source\":\"%s\"", name_source_str(w->source));
+	}
+	if (w->owner)
+		owner_json(to, w->owner);
 	fputs("}\n", to);
 }
 

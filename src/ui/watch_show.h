@@ -5,14 +5,14 @@
 
 #include "model/finding.h"
 #include "model/flow.h"
-#include "observe/upload.h"
+#include "observe/watch.h"
 #include "ui/out.h"
 
 /* "TCP", "UDP", "ICMP", "IPv6-ICMP", "SCTP", …, else the number. */
 const char *proto_name(uint8_t proto, char dst[static 8]);
 
-/* One flow as a JSON line, buffered. owner may be NULL: nobody looked (a file). */
-void show_flow_json(FILE *to, const struct flow *f, const struct owner *owner);
+/* One flow as a JSON line, buffered. */
+void show_flow_json(FILE *to, const struct watch_flow *w);
 /* final: the numbers will not change any more. */
 void show_finding(struct out *o, const struct finding *f, bool final);
 /* notes: n sentences of what could not be done. */
