@@ -87,7 +87,8 @@ struct dns_event {
 	struct addr addrs[DNS_EVENT_ADDRS];
 };
 
-/* A flow was silent for FLOW_PAUSE_NSEC and speaks again: `flow` is what it was up to the pause,
+/* A flow in which both ends spoke (or only one ever did) was silent for FLOW_PAUSE_NSEC and speaks
+ * again: `flow` is what it was up to the pause,
  * at is when it went on. What beats inside one long connection shows in these. */
 #define FLOW_PAUSE_NSEC UINT64_C(1000000000)
 struct resume_event {

@@ -46,6 +46,8 @@
 #define K_REVERSED (UINT64_C(1) << 54) /* the higher one opened it */
 #define K_GUESSED  (UINT64_C(1) << 55)
 #define K_CLOSED   (UINT64_C(1) << 56)
+#define K_SPOKE    57 /* two bits: which ends have spoken since the last pause */
+#define K_BOTH     (UINT64_C(3) << K_SPOKE)
 
 struct slot {
 	uint64_t k0, k1; /* k1 0: free */
@@ -463,11 +465,19 @@ static void take_turn(struct flowtab *t, size_t at, const struct item *i)
 		s->k1 |= K_CLOSED;
 }
 
+/* The first packet after a pause. A talk in which one end was silent, though it can speak, is no
+ * exchange and not worth telling. */
 static __attribute__((noinline)) void resumed(struct flowtab *t, size_t at, uint64_t nsec)
 {
+	struct slot *s = &t->slots[at];
+	bool one_way = !(s->pkts[0] & PKTS_MASK) || !(s->pkts[1] & PKTS_MASK);
 	struct flow f;
-	flow_of(t, at, &f);
-	t->resume(t->arg, &f, nsec);
+
+	if (t->resume && (one_way || (s->k1 & K_BOTH) == K_BOTH)) {
+		flow_of(t, at, &f);
+		t->resume(t->arg, &f, nsec);
+	}
+	s->k1 &= ~K_BOTH;
 }
 
 static inline void count(struct flowtab *t, const struct item *i)
@@ -477,8 +487,9 @@ static inline void count(struct flowtab *t, const struct item *i)
 	if (i->turn)
 		take_turn(t, at, i);
 	struct slot *s = &t->slots[at];
-	if (i->first > s->end + FLOW_PAUSE_NSEC && t->resume && s->pkts[0] + s->pkts[1])
+	if (i->first > s->end + FLOW_PAUSE_NSEC)
 		resumed(t, at, i->first);
+	s->k1 |= UINT64_C(1) << (K_SPOKE + i->dir);
 	s->pkts[i->dir] = (s->pkts[i->dir] + i->pkts) | (uint64_t)i->flags << FLAGS_SHIFT;
 	s->bytes[i->dir] += i->bytes;
 	if (i->last > s->end)

@@ -26,7 +26,8 @@ struct flowtab;
 /* Called for each flow that leaves the table (evicted, idle, closed and reopened, or at flush). f
  * is valid in the call. */
 typedef void (*flow_emit_fn)(void *arg, const struct flow *f);
-/* Called when a flow that was silent for FLOW_PAUSE_NSEC speaks again, before that is counted. */
+/* Called when a flow that was silent for FLOW_PAUSE_NSEC speaks again, before that is counted, if
+ * before the pause both ends spoke or only one of them ever did. */
 typedef void (*flow_resume_fn)(void *arg, const struct flow *f, uint64_t at_nsec);
 
 /* At most 16,777,214 flows. Address space: 120 bytes for each of max_flows; memory: about 75 bytes

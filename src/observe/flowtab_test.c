@@ -164,9 +164,10 @@ static void pauses_and_flags(void **state)
 	tcp(t, 11, 0, SYNACK);
 	tcp(t, 11 + p, 1, ACK); /* as long, not longer */
 	tcp(t, 12 + 2 * p, 0, ACK | 8);
+	tcp(t, 14 + 3 * p, 0, ACK | 8); /* behind a talk of one end: no exchange */
 	flowtab_flush(t);
 	assert_int_equal(n_out, 1);
-	is(&out[0], 40000, 2, 2, 0);
+	is(&out[0], 40000, 2, 3, 0);
 	assert_int_equal(out[0].tcp_toserver, SYN | ACK);
 	assert_int_equal(out[0].tcp_toclient, SYN | ACK | 8);
 	assert_int_equal(n_paused, 1);
