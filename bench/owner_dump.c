@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * owner_dump SECONDS [IFACE…]: the tier bpf by itself. One line of JSON for each flow that ended,
- * with its owner; "ready" on the first line, the sums on the last. SIGTERM ends it.
+ * with its owner, and for each pause; "ready" on the first line, the sums on the last. SIGTERM ends
+ * it.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -40,6 +41,12 @@ static void on_flow(void *arg, const struct flow *f, const struct owner *o, bool
 	json_decref(j);
 }
 
+static void on_resume(void *arg, const struct resume_event *r)
+{
+	printf("{\"paused\":%.3f,\"sport\":%u,\"dport\":%u}\n",
+	       (double)(r->at_nsec - r->flow.end_nsec) / 1e9, r->flow.src.port, r->flow.dest.port);
+}
+
 static void on_tick(void *arg, const struct source_stats *s)
 {
 	bool *ready = arg;
@@ -62,6 +69,7 @@ int main(int argc, char **argv)
 	    .max_flows = WATCH_FLOWS_MAX,
 	    .stop = &stop,
 	    .arg = &ready,
+	    .resume = on_resume,
 	    .tick = on_tick,
 	};
 	struct source_stats s = {0};

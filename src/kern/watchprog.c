@@ -34,8 +34,8 @@ struct watchprog {
 	size_t n_links;
 	struct ring_buffer *ring;
 	bool whole;
-	watchprog_flow_fn on_ended;
-	void *on_ended_arg;
+	watchprog_event_fn on_event;
+	void *on_event_arg;
 	int cpus;
 	struct watch_count *each_cpu;
 	struct watch_key keys[BATCH];
@@ -82,12 +82,13 @@ static int check_rights(struct err *e)
 	return 0;
 }
 
-static int load(struct watchprog *w, uint32_t max_flows, bool pass)
+static int load(struct watchprog *w, uint32_t max_flows, uint64_t pause_nsec, bool pass)
 {
 	int r;
 
 	if (!(w->skel = watch_bpf__open()))
 		return -errno;
+	w->skel->rodata->watch_pause = pause_nsec;
 	bpf_map__set_max_entries(w->skel->maps.watch_flows, max_flows);
 	bpf_program__set_autoload(w->skel->progs.watch_pass, pass);
 	if ((r = watch_bpf__load(w->skel)) < 0) {
@@ -137,10 +138,9 @@ static int attach(struct watchprog *w, struct err *e)
 static int on_ring(void *arg, void *data, size_t n)
 {
 	const struct watchprog *w = arg;
-	const struct watch_ended *ended = data;
 
-	if (n >= sizeof(*ended))
-		w->on_ended(w->on_ended_arg, &ended->key, &ended->flow);
+	if (n >= sizeof(struct watch_event))
+		w->on_event(w->on_event_arg, data);
 	return 0;
 }
 
@@ -150,13 +150,13 @@ static int open_reader(struct watchprog *w, struct err *e)
 	if (w->cpus <= 0 || w->cpus > CPUS_MAX)
 		return err_set(e, -EOPNOTSUPP, "the number of CPUs cannot be told");
 	w->each_cpu = calloc((size_t)w->cpus, sizeof(*w->each_cpu));
-	w->ring = ring_buffer__new(bpf_map__fd(w->skel->maps.watch_ended), on_ring, w, NULL);
+	w->ring = ring_buffer__new(bpf_map__fd(w->skel->maps.watch_events), on_ring, w, NULL);
 	if (!w->each_cpu || !w->ring)
 		return err_set(e, -ENOMEM, "out of memory for reading BPF maps");
 	return 0;
 }
 
-int watchprog_open(uint32_t max_flows, struct watchprog **ret, struct err *e)
+int watchprog_open(uint32_t max_flows, uint64_t pause_nsec, struct watchprog **ret, struct err *e)
 {
 	struct watchprog *w;
 	int r;
@@ -173,11 +173,11 @@ int watchprog_open(uint32_t max_flows, struct watchprog **ret, struct err *e)
 	if (!(w = calloc(1, sizeof(*w))))
 		return err_set(e, -ENOMEM, "out of memory for the BPF programs");
 	bpf_why_begin();
-	r = load(w, max_flows, true);
+	r = load(w, max_flows, pause_nsec, true);
 	if (r < 0 && r != -EPERM && r != -ENOMEM) {
 		bpf_why_end();
 		bpf_why_begin();
-		r = load(w, max_flows, false);
+		r = load(w, max_flows, pause_nsec, false);
 	}
 	bpf_why_end();
 	if (r < 0)
@@ -253,14 +253,14 @@ int watchprog_each(struct watchprog *w, watchprog_flow_fn cb, void *arg, struct 
 	return 0;
 }
 
-int watchprog_ended(struct watchprog *w, watchprog_flow_fn cb, void *arg, struct err *e)
+int watchprog_events(struct watchprog *w, watchprog_event_fn cb, void *arg, struct err *e)
 {
 	int r;
 
-	w->on_ended = cb;
-	w->on_ended_arg = arg;
+	w->on_event = cb;
+	w->on_event_arg = arg;
 	r = ring_buffer__consume(w->ring);
-	return r < 0 ? err_set(e, r, "reading flows that ended: %s", strerror(-r)) : 0;
+	return r < 0 ? err_set(e, r, "reading what happened to flows: %s", strerror(-r)) : 0;
 }
 
 int watchprog_take(struct watchprog *w, const struct watch_key *k, struct watch_flow *ret)

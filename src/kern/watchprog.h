@@ -17,8 +17,9 @@ struct watchprog;
 
 /* Attaches, then reads which processes hold the sockets that are open already. max_flows bounds the
  * flows held in the kernel (at most WATCH_FLOWS_MAX). Needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and
- * the kernel's types (BTF). -EPERM, -EOPNOTSUPP: not possible here, with the reason. */
-int watchprog_open(uint32_t max_flows, struct watchprog **ret, struct err *e);
+ * the kernel's types (BTF). pause_nsec: WATCH_RESUMED is told after that much silence; 0: never.
+ * -EPERM, -EOPNOTSUPP: not possible here, with the reason. */
+int watchprog_open(uint32_t max_flows, uint64_t pause_nsec, struct watchprog **ret, struct err *e);
 void watchprog_close(struct watchprog *w); /* takes NULL */
 
 /* The hooks see every process of the system, and not only those below a cgroup. */
@@ -32,8 +33,9 @@ typedef void (*watchprog_flow_fn)(void *arg, const struct watch_key *k, const st
 /* Each flow that is in the table from begin to end comes once; others may come. cb must not change
  * the table. */
 int watchprog_each(struct watchprog *w, watchprog_flow_fn cb, void *arg, struct err *e);
-/* Flows that made room for another of the same addresses and ports since the last call. */
-int watchprog_ended(struct watchprog *w, watchprog_flow_fn cb, void *arg, struct err *e);
+typedef void (*watchprog_event_fn)(void *arg, const struct watch_event *event);
+/* What the ring holds since the last call. */
+int watchprog_events(struct watchprog *w, watchprog_event_fn cb, void *arg, struct err *e);
 /* Takes a flow out of the table; what comes later counts in a new one. -ENOENT: it is not there. */
 int watchprog_take(struct watchprog *w, const struct watch_key *k, struct watch_flow *ret);
 /* -ENOENT: not known, or put out by newer ones. -EAGAIN: being filled in. */

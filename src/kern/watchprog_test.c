@@ -77,7 +77,7 @@ static void test_owner_of_one_datagram(void **state)
 	struct err e = {0};
 	char exe[WATCH_PATH_MAX] = "", real[WATCH_PATH_MAX] = "";
 
-	if (watchprog_open(1024, &w, &e) < 0) {
+	if (watchprog_open(1024, 0, &w, &e) < 0) {
 		print_message("not tried here: %s\n", e.text);
 		skip();
 	}

@@ -27,8 +27,9 @@
 #define CLOSED_NSEC (1 * NSEC)
 #define IDLE_NSEC   (60 * NSEC)
 #define OPEN_NSEC   (900 * NSEC) /* TCP that was not closed */
-#define CROWDED_OF  2            /* from max_flows / that on, all are silent sooner: */
-#define CROWDED_BY  32
+
+/* How many times sooner that is where so many of 8 parts of the table are taken. */
+static const unsigned hurry_at[8] = {[4] = 32, [5] = 64, [6] = 128, [7] = 256};
 
 #define GONE_MAX    65536u /* leave in one tick */
 #define OWNERS_MAX  65536u
@@ -55,6 +56,7 @@ struct device {
 struct tier_bpf {
 	const struct observe_job *job;
 	owned_flow_fn flow;
+	uint32_t max_flows;
 	struct watchprog *prog;
 	struct cached *owners;
 	struct device *devices;
@@ -64,7 +66,8 @@ struct tier_bpf {
 	uint64_t add_nsec;       /* monotonic to wall */
 	uint64_t now, last_tick; /* monotonic */
 	uint64_t next_pass;
-	size_t held, held_before; /* flows in the kernel */
+	size_t held; /* flows in the kernel */
+	unsigned hurry;
 	bool all_go, want_pass;
 	struct watch_key *gone;
 	size_t n_gone;
@@ -370,14 +373,20 @@ static bool is_over(const struct watch_key *k, const struct watch_flow *f)
 	return k->proto == IPPROTO_TCP && (any & TH_RST || both & TH_FIN);
 }
 
+/* TCP whose opener has not answered the answer. */
+static bool is_half_open(const struct watch_flow *f)
+{
+	enum watch_way up = f->opener == WATCH_OPENER_LOCAL ? WATCH_OUT : WATCH_IN;
+
+	return f->opener != WATCH_OPENER_UNSEEN && !(f->tcp[up] & TH_ACK);
+}
+
 static bool leaves(const struct tier_bpf *t, const struct watch_key *k, const struct watch_flow *f)
 {
-	bool crowded = t->held_before > t->job->max_flows / CROWDED_OF;
-	uint64_t may = is_over(k, f)             ? CLOSED_NSEC
-	               : k->proto == IPPROTO_TCP ? OPEN_NSEC
-	                                         : IDLE_NSEC;
+	bool open = k->proto == IPPROTO_TCP && !is_half_open(f);
+	uint64_t may = is_over(k, f) ? CLOSED_NSEC : open ? OPEN_NSEC : IDLE_NSEC;
 
-	return t->all_go || t->now > f->last + may / (crowded ? CROWDED_BY : 1);
+	return t->all_go || t->now > f->last + may / t->hurry;
 }
 
 static void on_flow(void *arg, const struct watch_key *k, const struct watch_flow *f)
@@ -391,12 +400,20 @@ static void on_flow(void *arg, const struct watch_key *k, const struct watch_flo
 		hand_out(t, k, f, false);
 }
 
-static void on_ended(void *arg, const struct watch_key *k, const struct watch_flow *f)
+static void on_event(void *arg, const struct watch_event *v)
 {
 	struct tier_bpf *t = arg;
+	struct resume_event resumed = {.at_nsec = v->at + t->add_nsec};
 
-	if (is_wanted(t, k, f))
-		hand_out(t, k, f, true);
+	if (!is_wanted(t, &v->key, &v->flow))
+		return;
+	if (v->kind == WATCH_ENDED) {
+		hand_out(t, &v->key, &v->flow, true);
+	} else if (t->job->resume) {
+		tier_bpf_flow(&v->key, &v->flow, whole_frames(t, &v->key, v->flow.ifindex),
+		              t->add_nsec, &resumed.flow);
+		t->job->resume(t->job->arg, &resumed);
+	}
 }
 
 static void take_gone(struct tier_bpf *t)
@@ -415,7 +432,7 @@ static int read_rests(struct tier_bpf *t, struct err *e)
 
 	if (r < 0)
 		return r;
-	t->evicted = rest[WATCH_REST_FULL].packets + rest[WATCH_REST_ENDED].packets;
+	t->evicted = rest[WATCH_REST_FULL].packets + rest[WATCH_REST_RING].packets;
 	t->malformed = rest[WATCH_REST_UNREAD].packets;
 	t->rest_packets = rest[WATCH_REST_FULL].packets + rest[WATCH_REST_UNREAD].packets;
 	t->rest_bytes = rest[WATCH_REST_FULL].bytes + rest[WATCH_REST_UNREAD].bytes +
@@ -447,6 +464,14 @@ static void set_clock(struct tier_bpf *t)
 		t->add_nsec = add;
 }
 
+static void set_hurry(struct tier_bpf *t, size_t held)
+{
+	size_t part = held * ARRAY_SIZE(hurry_at) / t->max_flows;
+	unsigned hurry = hurry_at[part < ARRAY_SIZE(hurry_at) ? part : ARRAY_SIZE(hurry_at) - 1];
+
+	t->hurry = hurry ? hurry : 1;
+}
+
 static int read_all(struct tier_bpf *t, struct err *e)
 {
 	uint64_t begin;
@@ -456,11 +481,11 @@ static int read_all(struct tier_bpf *t, struct err *e)
 	begin = t->now;
 	memset(&t->live, 0, sizeof(t->live));
 	t->held = t->n_gone = 0;
-	if ((r = watchprog_ended(t->prog, on_ended, t, e)) < 0 ||
+	if ((r = watchprog_events(t->prog, on_event, t, e)) < 0 ||
 	    (r = watchprog_each(t->prog, on_flow, t, e)) < 0)
 		return r;
 	take_gone(t);
-	t->held_before = t->held - t->n_gone;
+	set_hurry(t, t->held - t->n_gone);
 	t->last_tick = begin;
 	return read_rests(t, e);
 }
@@ -534,8 +559,6 @@ static void describe(struct tier_bpf *t)
 int tier_bpf_open(const struct observe_job *job, owned_flow_fn flow, struct tier_bpf **ret,
                   struct err *e)
 {
-	uint32_t max =
-	    job->max_flows < WATCH_FLOWS_MAX ? (uint32_t)job->max_flows : WATCH_FLOWS_MAX;
 	struct tier_bpf *t = calloc(1, sizeof(*t));
 	int r;
 
@@ -545,12 +568,16 @@ int tier_bpf_open(const struct observe_job *job, owned_flow_fn flow, struct tier
 	}
 	t->job = job;
 	t->flow = flow;
+	t->hurry = 1;
+	t->max_flows = WATCH_FLOWS_MAX;
+	if (job->max_flows && job->max_flows < WATCH_FLOWS_MAX)
+		t->max_flows = (uint32_t)job->max_flows;
 	if ((r = proc_ns_inode(0, "net", &t->netns)) < 0)
 		err_set(e, r, "our own network namespace cannot be told: %s", strerror(-r));
 	if (r == 0)
 		r = find_devices(t, e);
 	if (r == 0)
-		r = watchprog_open(max, &t->prog, e);
+		r = watchprog_open(t->max_flows, job->resume ? FLOW_PAUSE_NSEC : 0, &t->prog, e);
 	if (r < 0) {
 		tier_bpf_close(t);
 		return r;

@@ -37,8 +37,8 @@ struct tier_bpf;
 
 /* Of job: live must be set; where names interfaces of this network namespace, n 0 means all but
  * loopback, in all network namespaces; max_flows is bounded by WATCH_FLOWS_MAX; `flow` is not used.
- * job must stay until close. -EPERM, -EOPNOTSUPP: not possible here, with the reason: go one tier
- * down. */
+ * `resume` comes with the next tick; `app` and `dns` never: no packet's content is seen. job must
+ * stay until close. -EPERM, -EOPNOTSUPP: not possible here, with the reason: go one tier down. */
 int tier_bpf_open(const struct observe_job *job, owned_flow_fn flow, struct tier_bpf **ret,
                   struct err *e);
 /* Hands out the flows that changed since the last tick and those that left, then calls job->tick.

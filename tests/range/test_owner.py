@@ -122,7 +122,8 @@ class Dump:
         out, err = self.child.communicate(timeout=60)
         assert self.child.returncode == 0, err
         rows = [json.loads(line) for line in out.splitlines()]
-        self.flows, self.sums = rows[:-1], rows[-1]
+        self.flows, self.sums = [r for r in rows if "proto" in r], rows[-1]
+        self.pauses = [r for r in rows if "paused" in r]
         return self.flows
 
 
@@ -325,6 +326,38 @@ def test_socket_that_was_open_before(three):
     flows = {(f["netns"], f["pid"]) for f in dump.stop() if f["dport"] == PORT}
     assert flows == {(three.netns("a"), old.pid), (three.netns("c"), new.pid),
                      (three.netns("b"), sink.pid)}
+
+
+def test_port_taken_again_is_another_flow(three):
+    """Two processes, one after the other, from the same port to the same: neither gets the other's."""
+    sink = three.popen("b", [sys.executable, "-c", SINK, str(PORT)])
+    assert sink.stdout.readline() == "ready\n"
+    code = ("import socket, struct, sys\ns = socket.socket(type=int(sys.argv[1]))\n"
+            "s.setsockopt(1, 13, struct.pack('ii', 1, 0))\ns.bind(('', 40001))\n"  # SO_LINGER: RST
+            "s.connect((sys.argv[2], int(sys.argv[3])))\ns.send(b'x' * 100)\n")
+    dump = Dump(three)
+    made = []
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        for _ in range(2):
+            child = three.popen("a", [sys.executable, "-c", code, str(int(kind)),
+                                      three.addresses("b")[0], str(PORT)])
+            child.wait(timeout=20)
+            made.append((TCP if kind == socket.SOCK_STREAM else UDP, child.pid))
+    time.sleep(0.3)
+    got = [(f["proto"], f["pid"]) for f in dump.stop()
+           if f["netns"] == three.netns("a") and f["dport"] == PORT]
+    assert sorted(got) == sorted(made)
+
+
+def test_pauses_are_told(three):
+    code = ("import socket, sys, time\ns = socket.socket(type=socket.SOCK_DGRAM)\n"
+            "s.bind(('', 40002))\nfor i in range(4):\n"
+            "    s.sendto(b'x', (sys.argv[1], 9))\n    time.sleep((0.3, 1.4, 1.2, 0)[i])\n")
+    dump = Dump(three)
+    three.run("a", [sys.executable, "-c", code, three.addresses("b")[0]])
+    dump.stop()
+    pauses = [p["paused"] for p in dump.pauses if p["sport"] == 40002]
+    assert pauses == [pytest.approx(1.4, abs=0.1), pytest.approx(1.2, abs=0.1)]
 
 
 CAPS = "+cap_39,+cap_38,+net_admin"  # CAP_BPF, CAP_PERFMON: setpriv may not know the names

@@ -200,8 +200,8 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, WATCH_ENDED_SIZE);
-} watch_ended SEC(".maps");
+	__uint(max_entries, WATCH_RING_SIZE);
+} watch_events SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -209,6 +209,9 @@ struct {
 	__type(key, __u32);
 	__type(value, struct watch_count);
 } watch_rests SEC(".maps");
+
+/* Nanoseconds of silence after which a flow that goes on is told; 0: never. Set before loading. */
+const volatile __u64 watch_pause = 0;
 
 /* The time of the last packet on this CPU. */
 struct moment {
@@ -744,18 +747,20 @@ INLINE bool is_over(const struct watch_flow *f)
 	return all & TCP_RST || both & TCP_FIN;
 }
 
-/* The flow there ended: it leaves, to make room for one of the same addresses and ports. */
-INLINE void hand_over(struct __sk_buff *skb, const struct watch_key *k, const struct watch_flow *f)
+INLINE void tell(struct __sk_buff *skb, enum watch_event_kind kind, const struct watch_key *k,
+                 const struct watch_flow *f, __u64 at)
 {
-	struct watch_ended *e = bpf_ringbuf_reserve(&watch_ended, sizeof *e, 0);
-	if (e) {
-		e->key = *k;
-		e->flow = *f;
-		bpf_ringbuf_submit(e, 0);
-	} else {
-		add_rest(WATCH_REST_ENDED, skb);
+	struct watch_event *e = bpf_ringbuf_reserve(&watch_events, sizeof *e, 0);
+	if (!e) {
+		add_rest(WATCH_REST_RING, skb);
+		return;
 	}
-	bpf_map_delete_elem(&watch_flows, k);
+	e->kind = kind;
+	e->zero = 0;
+	e->at = at;
+	e->key = *k;
+	e->flow = *f;
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 }
 
 INLINE void start_flow(struct __sk_buff *skb, enum watch_way way, const struct watch_key *k,
@@ -809,7 +814,8 @@ INLINE void count(struct __sk_buff *skb, enum watch_way way)
 		k.sock = s->cookie;
 	struct watch_flow *f = bpf_map_lookup_elem(&watch_flows, &k);
 	if (f && opens(&p) && is_over(f)) {
-		hand_over(skb, &k, f);
+		tell(skb, WATCH_ENDED, &k, f, now());
+		bpf_map_delete_elem(&watch_flows, &k);
 		f = 0;
 	}
 	if (!f) {
@@ -820,7 +826,10 @@ INLINE void count(struct __sk_buff *skb, enum watch_way way)
 		return;
 	if (s && s->who.pid && !same_who(&s->who, &f->who))
 		f->who = s->who;
-	add(skb, way, &p, f, now());
+	__u64 at = now();
+	if (watch_pause && at > f->last && at - f->last > watch_pause)
+		tell(skb, WATCH_RESUMED, &k, f, at);
+	add(skb, way, &p, f, at);
 }
 
 SEC("cgroup_skb/egress")

@@ -10,7 +10,7 @@
 
 #define WATCH_FLOWS_MAX  262144 /* as compiled; the reader may choose less */
 #define WATCH_OWNERS_MAX 16384
-#define WATCH_ENDED_SIZE (1u << 20)
+#define WATCH_RING_SIZE  (1u << 20)
 #define WATCH_PATH_MAX   512
 #define WATCH_NAME_MAX   256 /* of one path component, with NUL */
 #define WATCH_PARENTS    4
@@ -70,17 +70,24 @@ struct watch_flow {
 	__u8 opener;          /* enum watch_opener */
 };
 
-/* In the ring: a flow whose place another of the same addresses and ports took. */
-struct watch_ended {
+enum watch_event_kind {
+	WATCH_ENDED,  /* its place was taken by another flow of the same addresses and ports */
+	WATCH_RESUMED /* it was silent for longer than `watch_pause` and goes on at `at` */
+};
+
+/* In the ring. */
+struct watch_event {
+	__u32 kind, zero;
+	__u64 at;
 	struct watch_key key;
-	struct watch_flow flow;
+	struct watch_flow flow; /* as it was before */
 };
 
 /* Index into the per-CPU rest: what is in no flow. */
 enum watch_rest {
 	WATCH_REST_FULL,   /* the table of flows was full */
 	WATCH_REST_UNREAD, /* headers that contradict themselves or cannot be read */
-	WATCH_REST_ENDED,  /* of flows that ended while the ring was full */
+	WATCH_REST_RING,   /* events that were lost because the ring was full */
 	WATCH_RESTS
 };
 
