@@ -5,12 +5,12 @@
 #include <inttypes.h>
 #include <math.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/table.h"
+#include "observe/judge.h"
 
 /* Open addressing over an array of indices, so that pairs stay dense and in order of arrival. */
 struct pairs {
@@ -58,16 +58,6 @@ void pairs_clear(struct pairs *p)
 	p->bytes_out = 0;
 	memset(&p->rest, 0, sizeof(p->rest));
 	memset(p->index, 0, p->index_cap * sizeof(*p->index));
-}
-
-static uint64_t hash_addr(const struct addr *a, uint64_t h)
-{
-	uint64_t w[2];
-
-	memcpy(w, a->bytes, sizeof(w));
-	h = (h ^ w[0] ^ a->family) * UINT64_C(0x9e3779b97f4a7c15);
-	h = (h ^ h >> 29 ^ w[1]) * UINT64_C(0xbf58476d1ce4e5b9);
-	return h ^ h >> 32;
 }
 
 static uint32_t *slot(const struct pairs *p, const struct addr *ours, const struct addr *other)
@@ -228,52 +218,35 @@ size_t pairs_top(const struct pairs *p, enum pairs_by by, size_t n, const struct
 	return have;
 }
 
-/* 0 at low, 1 at high, on a log scale between. */
-static double part(double v, double low, double high)
-{
-	if (v <= low)
-		return 0;
-	return v >= high ? 1 : log(v / low) / log(high / low);
-}
-
-static void reason(struct finding *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void reason(struct finding *f, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (f->n_reasons == FINDING_REASONS_MAX)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(f->reasons[f->n_reasons++], FINDING_REASON_MAX, fmt, ap);
-	va_end(ap);
-}
-
 static void explain(const struct pair *q, double ratio, double rate, double share,
                     struct finding *f)
 {
 	char other[ADDR_STR_MAX];
 
 	addr_str(&q->other, other);
-	reason(f, "%.1f MB sent to %s in %" PRIu64 " flow%s; counts from %.0f MB, fully at %.0f MB",
-	       (double)q->bytes_out / 1e6, other, q->flows, q->flows == 1 ? "" : "s",
-	       UPLOAD_VOLUME_LOW / 1e6, UPLOAD_VOLUME_HIGH / 1e6);
+	finding_reason(
+	    f, "%.1f MB sent to %s in %" PRIu64 " flow%s; counts from %.0f MB, fully at %.0f MB",
+	    (double)q->bytes_out / 1e6, other, q->flows, q->flows == 1 ? "" : "s",
+	    UPLOAD_VOLUME_LOW / 1e6, UPLOAD_VOLUME_HIGH / 1e6);
 	if (q->bytes_in)
-		reason(
+		finding_reason(
 		    f,
 		    "%.1f bytes out for each byte in (%.1f MB in); counts from %.0f, fully at %.0f",
 		    ratio, (double)q->bytes_in / 1e6, UPLOAD_RATIO_LOW, UPLOAD_RATIO_HIGH);
 	else
-		reason(f, "nothing came back");
-	reason(f, "%.1f kB a second on average; counts from %.0f, fully at %.0f", rate / 1e3,
-	       UPLOAD_RATE_LOW / 1e3, UPLOAD_RATE_HIGH / 1e3);
-	reason(f, "%.0f %% of all bytes that went out; counts from %.0f %%, fully at %.0f %%",
-	       share * 100, UPLOAD_SHARE_LOW * 100, UPLOAD_SHARE_HIGH * 100);
+		finding_reason(f, "nothing came back");
+	finding_reason(f, "%.1f kB a second on average; counts from %.0f, fully at %.0f",
+	               rate / 1e3, UPLOAD_RATE_LOW / 1e3, UPLOAD_RATE_HIGH / 1e3);
+	finding_reason(f,
+	               "%.0f %% of all bytes that went out; counts from %.0f %%, fully at %.0f %%",
+	               share * 100, UPLOAD_SHARE_LOW * 100, UPLOAD_SHARE_HIGH * 100);
 	if (!q->we_opened)
-		reason(f, "%s opened the connection, and we answered with the data", other);
+		finding_reason(f, "%s opened the connection, and we answered with the data", other);
 	snprintf(f->benign, sizeof(f->benign),
 	         "a backup, a video call or a file sent on purpose looks the same: ask whose it "
 	         "is and whether the address is known");
 	snprintf(f->selector, sizeof(f->selector), "%s", other);
+	finding_order(f, "block %s", other);
 }
 
 bool upload_score(const struct pairs *p, const struct pair *q, struct finding *ret)
@@ -282,18 +255,20 @@ bool upload_score(const struct pairs *p, const struct pair *q, struct finding *r
 	/* What took less than a second says little about a rate. */
 	double rate = (double)q->bytes_out / (seconds < 1 ? 1 : seconds);
 	double ratio = (double)q->bytes_out / (double)(q->bytes_in ? q->bytes_in : 1);
-	double volume, rest, share = p->bytes_out ? (double)q->bytes_out / (double)p->bytes_out : 0;
+	double volume, rest, two_way,
+	    share = p->bytes_out ? (double)q->bytes_out / (double)p->bytes_out : 0;
 	struct finding f = {.kind = FINDING_UPLOAD};
 
 	if (q->bytes_out < UPLOAD_MIN_BYTES || nearness(p, &q->other) ||
 	    addr_is_multicast(&q->other))
 		return false;
-	volume = part((double)q->bytes_out, UPLOAD_VOLUME_LOW, UPLOAD_VOLUME_HIGH);
-	rest = UPLOAD_W_RATIO * part(ratio, UPLOAD_RATIO_LOW, UPLOAD_RATIO_HIGH) +
-	       UPLOAD_W_RATE * part(rate, UPLOAD_RATE_LOW, UPLOAD_RATE_HIGH) +
-	       UPLOAD_W_SHARE * part(share, UPLOAD_SHARE_LOW, UPLOAD_SHARE_HIGH);
+	volume = score_part((double)q->bytes_out, UPLOAD_VOLUME_LOW, UPLOAD_VOLUME_HIGH);
+	two_way = score_part(ratio, UPLOAD_RATIO_LOW, UPLOAD_RATIO_HIGH);
+	rest = UPLOAD_W_RATIO * two_way +
+	       UPLOAD_W_RATE * score_part(rate, UPLOAD_RATE_LOW, UPLOAD_RATE_HIGH) +
+	       UPLOAD_W_SHARE * score_part(share, UPLOAD_SHARE_LOW, UPLOAD_SHARE_HIGH);
 	f.score = UPLOAD_W_VOLUME * volume + rest * (volume < 0.5 ? 2 * volume : 1);
-	f.score = round(f.score * 1000) / 1000;
+	f.score = score_round(f.score * (0.75 + 0.25 * score_clamp(two_way / UPLOAD_RATIO_WHOLE)));
 	if (f.score < UPLOAD_SAY || ratio < 1)
 		return false;
 	f.src.addr = q->ours;
@@ -308,4 +283,118 @@ bool upload_score(const struct pairs *p, const struct pair *q, struct finding *r
 	explain(q, ratio, rate, share, &f);
 	*ret = f;
 	return true;
+}
+
+/* ---- from channels ---- */
+
+/* Below this a channel does not get a pair; what it sent counts in the sum of all. */
+#define CHANNEL_MIN (UPLOAD_MIN_BYTES / 16)
+
+static void add_channel(struct pairs *p, const struct channel *c)
+{
+	struct pair *q;
+
+	p->bytes_out += c->bytes_out;
+	if (c->bytes_out < CHANNEL_MIN)
+		return;
+	q = pair_of(p, &c->ours, &c->other);
+	q->bytes_out += c->bytes_out;
+	q->bytes_in += c->bytes_in;
+	q->pkts_out += c->pkts_out;
+	q->pkts_in += c->pkts_in;
+	q->flows += c->conns;
+	if (!q->first_nsec || c->first_nsec < q->first_nsec)
+		q->first_nsec = c->first_nsec;
+	if (c->last_nsec > q->last_nsec)
+		q->last_nsec = c->last_nsec;
+	if (c->bytes_out + c->bytes_in < q->main_bytes)
+		return;
+	q->main_bytes = c->bytes_out + c->bytes_in;
+	q->main_port = c->port;
+	q->main_proto = c->proto;
+	q->we_opened = c->flags & CHANNEL_WE_OPENED;
+	q->channel = c;
+}
+
+/* Where people keep and send files, by registered domain. Data is stolen to them, too: look. */
+static bool is_file_service(const char *name)
+{
+	static const char *const services[] = {
+	    "google.com",     "googleapis.com",  "googleusercontent.com",
+	    "youtube.com",    "dropbox.com",     "dropboxapi.com",
+	    "icloud.com",     "apple.com",       "icloud-content.com",
+	    "microsoft.com",  "onedrive.com",    "live.com",
+	    "sharepoint.com", "office.com",      "office365.com",
+	    "box.com",        "github.com",      "gitlab.com",
+	    "zoom.us",        "webex.com",       "slack.com",
+	    "facebook.com",   "fbcdn.net",       "instagram.com",
+	    "whatsapp.net",   "backblazeb2.com", "adobe.com",
+	    "vimeo.com"};
+	const char *domain = domain_registered(name);
+
+	for (size_t i = 0; name[0] && i < ARRAY_SIZE(services); i++)
+		if (!strcmp(services[i], domain))
+			return true;
+	return false;
+}
+
+static double weigh_usual(const struct score_context *x, const struct channel *c, struct finding *f)
+{
+	const char *name = context_name(x, c), *exe = strpool_get(x->names, c->exe);
+	char where[ADDR_STR_MAX];
+	struct usual u;
+	double factor = context_novelty(x, c, f);
+
+	if (!x->baseline ||
+	    !baseline_usual(x->baseline, exe,
+	                    name[0] ? domain_registered(name) : addr_str(&c->other, where),
+	                    x->last_nsec / 1000, &u) ||
+	    f->bytes_out > 2 * u.day_bytes)
+		return factor;
+	finding_reason(f,
+	               "it sent %.1f MB there in one day before; up to twice that counts %.0f %%",
+	               (double)u.day_bytes / 1e6, UPLOAD_USUAL * 100);
+	return factor * UPLOAD_USUAL;
+}
+
+static bool weigh(const struct score_context *x, const struct pair *q, struct finding *f)
+{
+	const struct channel *c = q->channel;
+	const char *name = c ? context_name(x, c) : "";
+	double factor = c ? weigh_usual(x, c, f) : 1;
+
+	snprintf(f->domain, sizeof(f->domain), "%s", name);
+	if (x->dns_seen && is_file_service(name)) {
+		finding_reason(f, "%.60s is a service that many send files to: counts %.0f %%",
+		               name, UPLOAD_KNOWN * 100);
+		factor *= UPLOAD_KNOWN;
+	}
+	if (q->main_proto == IPPROTO_UDP && q->main_port != 443 &&
+	    (double)q->bytes_out < UPLOAD_MEDIA_RATIO * (double)q->bytes_in) {
+		finding_reason(
+		    f, "UDP with an answer of at least 1 in %.0f, like a call: counts %.0f %%",
+		    UPLOAD_MEDIA_RATIO, UPLOAD_MEDIA * 100);
+		factor *= UPLOAD_MEDIA;
+	}
+	f->score = score_round(f->score * factor);
+	return f->score >= UPLOAD_SAY;
+}
+
+int upload_findings(const struct score_context *x, void (*cb)(void *arg, const struct finding *f),
+                    void *arg)
+{
+	struct pairs *p = NULL;
+	struct finding f;
+	int r = pairs_new(channels_count(x->channels) + 1, NULL, NULL, &p);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < channels_count(x->channels); i++)
+		add_channel(p, channels_at(x->channels, i));
+	for (size_t i = 0; i < p->n; i++)
+		if (context_outside(x, &p->v[i].other) && upload_score(p, &p->v[i], &f) &&
+		    weigh(x, &p->v[i], &f))
+			cb(arg, &f);
+	pairs_free(p);
+	return 0;
 }

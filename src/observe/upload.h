@@ -3,6 +3,12 @@
  * Who sends how much to whom: flows summed by the pair (our side, the other side), and the finding
  * that grows out of it: a high-volume upload to an outside address. The same for files and live.
  *
+ * The score: volume, and as far as volume allows ratio, rate and share of all that goes out. Ratio
+ * alone never fires, and what comes back as much as it goes (a call) keeps three quarters. Then
+ * what is known of the destination lowers it: a service that many use under a name that DNS
+ * confirms, days on which this program sent there before, as much sent on one of them; media over
+ * UDP.
+ *
  * "Out" is from our side. Our side is this host or an inside address; where neither end or both
  * are, it is who opened the flow. Pure but for the clock's absence: all times are the flows' own.
  */
@@ -12,6 +18,7 @@
 #include "base/err.h"
 #include "model/finding.h"
 #include "model/flow.h"
+#include "observe/context.h"
 
 /* Below this much sent nothing is said, whatever else is true: ratios of small talk mean nothing.
  */
@@ -32,8 +39,14 @@
 #define UPLOAD_W_RATIO  0.30
 #define UPLOAD_W_RATE   0.15
 #define UPLOAD_W_SHARE  0.15
-#define UPLOAD_SAY      0.30 /* shown from here */
-#define UPLOAD_STORE    0.40 /* kept in the journal from here */
+#define UPLOAD_SAY      FINDING_SCORE_SAY
+#define UPLOAD_STORE    FINDING_SCORE_LOOK
+/* Without this part of the ratio (5 bytes out for one in) the score keeps three quarters to all. */
+#define UPLOAD_RATIO_WHOLE 0.4
+#define UPLOAD_KNOWN       0.65 /* a service that many use, under its certain name */
+#define UPLOAD_MEDIA       0.8  /* UDP but QUIC, with at most UPLOAD_MEDIA_RATIO out for one in */
+#define UPLOAD_MEDIA_RATIO 8.0
+#define UPLOAD_USUAL       0.6 /* no more than twice the most that went there in a day before */
 
 struct pair {
 	struct addr ours, other;
@@ -45,7 +58,8 @@ struct pair {
 	uint16_t main_port; /* the port that was spoken to */
 	uint8_t main_proto;
 	bool we_opened;
-	const struct owner *owner; /* the caller's, as given to pairs_add; NULL: not known */
+	const struct owner *owner;     /* the caller's, as given to pairs_add; NULL: not known */
+	const struct channel *channel; /* with the most bytes; where pairs are made of channels */
 };
 
 struct pairs;
@@ -72,5 +86,9 @@ size_t pairs_top(const struct pairs *p, enum pairs_by by, size_t n, const struct
 
 /* Scores one pair; true: a finding (score ≥ UPLOAD_SAY) is in *ret. */
 bool upload_score(const struct pairs *p, const struct pair *pair, struct finding *ret);
+
+/* Sums channels to pairs, scores them, and weighs what is known of each. -ENOMEM. */
+int upload_findings(const struct score_context *x, void (*cb)(void *arg, const struct finding *f),
+                    void *arg);
 
 #endif
