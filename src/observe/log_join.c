@@ -124,7 +124,10 @@ static void emit(struct log_join *j, struct waiting *w)
 
 	if (f->proto == IPPROTO_TCP) {
 		bool yes = answered(w);
-		f->tcp_toserver |= yes ? FWLOG_SYN_ACK : FWLOG_SYN;
+		if (yes)
+			f->tcp_toserver |= FWLOG_SYN_ACK;
+		else if (!f->tcp_toserver)
+			f->tcp_toserver = FWLOG_SYN;
 		if (yes)
 			f->tcp_toclient |= FWLOG_SYN_ACK;
 		else
@@ -207,7 +210,10 @@ static void add_piece(struct waiting *w, const struct fwlog_record *r)
 
 static bool apart(const struct flow *f, const struct fwlog_record *r)
 {
-	return r->start_nsec > f->end_nsec && r->start_nsec - f->end_nsec > LOG_JOIN_IDLE_NSEC;
+	/* Logs of several devices lie behind each other in one file: the gap may be on either side.
+	 */
+	return (r->start_nsec > f->end_nsec && r->start_nsec - f->end_nsec > LOG_JOIN_IDLE_NSEC) ||
+	       (f->start_nsec > r->end_nsec && f->start_nsec - r->end_nsec > LOG_JOIN_IDLE_NSEC);
 }
 
 /* Turns what waits, where the new piece knows better who opened. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * AWS VPC flow logs: the default format, or any order of the fields of versions 2 to 10 when the
- * file begins with the line that names them. Each line is one direction of one time window.
+ * AWS VPC flow logs: the default format, further fields behind it in the order of the
+ * documentation, or any order of the fields of versions 2 to 10 when the file begins with the line
+ * that names them. Each line is one direction of one time window.
  *
  * Source: Amazon VPC User Guide, Flow log records
  * https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html
@@ -38,14 +39,15 @@ static const struct {
 	const char *name;
 	enum field field;
 } names[] = {
-    {"version", VERSION},     {"account-id", OTHER},     {"interface-id", OTHER},
-    {"srcaddr", SRC},         {"dstaddr", DEST},         {"srcport", SPORT},
-    {"dstport", DPORT},       {"protocol", PROTO},       {"packets", PACKETS},
-    {"bytes", BYTES},         {"start", START},          {"end", END},
-    {"action", ACTION},       {"log-status", STATUS},    {"tcp-flags", FLAGS},
-    {"pkt-srcaddr", PKT_SRC}, {"pkt-dstaddr", PKT_DEST},
+    {"version", VERSION}, {"account-id", OTHER},    {"interface-id", OTHER},
+    {"srcaddr", SRC},     {"dstaddr", DEST},        {"srcport", SPORT},
+    {"dstport", DPORT},   {"protocol", PROTO},      {"packets", PACKETS},
+    {"bytes", BYTES},     {"start", START},         {"end", END},
+    {"action", ACTION},   {"log-status", STATUS},   {"vpc-id", OTHER},
+    {"subnet-id", OTHER}, {"instance-id", OTHER},   {"tcp-flags", FLAGS},
+    {"type", OTHER},      {"pkt-srcaddr", PKT_SRC}, {"pkt-dstaddr", PKT_DEST},
 };
-#define N_DEFAULT 14 /* the first names are the default format, in its order */
+#define N_DEFAULT 14 /* the first names are the default format; all are the documented order */
 
 /* "${name}" is how the format is written where it is configured. */
 static struct cursor bare(struct cursor word)
@@ -90,7 +92,7 @@ static size_t values(const struct fwlog_aws *a, struct cursor line,
 
 	for (; text_word(&line, &word); n++) {
 		enum field at = n < a->n ? (enum field)a->field[n] : OTHER;
-		if (!a->n && n < N_DEFAULT)
+		if (!a->n && n < ARRAY_SIZE(names))
 			at = names[n].field;
 		ret[at] = text_is(word, "-") ? (struct cursor){0} : word;
 	}
@@ -118,12 +120,14 @@ static bool aws_mine(struct cursor line)
 	struct cursor v[N_FIELDS] = {0};
 	struct fwlog_aws a = {0};
 	struct addr addr;
+	uint64_t version;
 
 	if (header(line, &a))
 		return true;
 	export_stamp(&line);
-	return values(&a, line, v) == N_DEFAULT && is_status(v[STATUS]) &&
-	       text_is(v[VERSION], "2") && (!text_is(v[STATUS], "OK") || text_addr(v[SRC], &addr));
+	return values(&a, line, v) >= N_DEFAULT && is_status(v[STATUS]) &&
+	       text_number(v[VERSION], 99, &version) &&
+	       (!text_is(v[STATUS], "OK") || text_addr(v[SRC], &addr));
 }
 
 static bool opt_number(struct cursor w, uint64_t max, uint64_t *ret)
@@ -148,7 +152,7 @@ static bool counts(const struct cursor *v, struct fwlog_record *r)
 		return false;
 	r->src.port = (uint16_t)sport;
 	r->dest.port = (uint16_t)dport;
-	r->tcp_toserver = (uint8_t)flags;
+	r->tcp_toserver = r->proto == IPPROTO_TCP ? (uint8_t)flags : 0;
 	return true;
 }
 
@@ -195,7 +199,7 @@ static enum fwlog_verdict aws_line(struct fwlog *f, struct cursor line, struct f
 		return FWLOG_SKIP;
 	export_stamp(&line);
 	n = values(&f->aws, line, v);
-	if (n != (f->aws.n ? f->aws.n : N_DEFAULT))
+	if (f->aws.n ? n != f->aws.n : n < N_DEFAULT)
 		return fwlog_bad(why, "the number of fields is not that of the header line, or of "
 		                      "the default format");
 	if (text_is(v[STATUS], "NODATA"))

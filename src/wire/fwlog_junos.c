@@ -270,6 +270,7 @@ static enum fwlog_verdict junos_line(struct fwlog *f, struct cursor line, struct
 			continue;
 		struct cursor head = {line.p, c.p};
 		text_lit(&c, events[i].tag);
+		text_lit(&c, "_LS"); /* of a logical system: the same fields */
 		return session_line(f, head, c, (enum event)i, r, why);
 	}
 	return fwlog_other(f, line, why);

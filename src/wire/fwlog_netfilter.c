@@ -103,9 +103,25 @@ static bool same_word(struct cursor w, const char *lower)
 	return true;
 }
 
+/* "[WAN_IN-2000-D]" is how VyOS and its kin name rule set, rule and verdict. */
+static enum fwlog_action bracketed_verdict(struct cursor head)
+{
+	static const struct {
+		const char *end;
+		enum fwlog_action action;
+	} ends[] = {{"-A]", FWLOG_ALLOWED}, {"-D]", FWLOG_DENIED}, {"-R]", FWLOG_DENIED}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct cursor c = head;
+		if (text_find(&c, ends[i].end))
+			return ends[i].action;
+	}
+	return FWLOG_NOT_TOLD;
+}
+
 static enum fwlog_action verdict_of(struct cursor head)
 {
-	enum fwlog_action action = FWLOG_NOT_TOLD;
+	enum fwlog_action action = bracketed_verdict(head);
 	struct cursor word;
 
 	while (next_alpha(&head, &word))

@@ -164,7 +164,9 @@ static enum fwlog_verdict traffic(struct fwlog *f, const struct cursor *fields, 
 		                      "number");
 	if (!times(fields, &f->clock, r))
 		return fwlog_bad(why, "no time in field 7 or 2");
-	r->action = text_is(fields[ACTION], "allow") ? FWLOG_ALLOWED : FWLOG_DENIED;
+	/* drop and deny say it, whatever rule is named as the action. */
+	r->action = r->part != FWLOG_WHOLE && text_is(fields[ACTION], "allow") ? FWLOG_ALLOWED
+	                                                                       : FWLOG_DENIED;
 	/* What the firewall itself cut before an answer came, and handshakes that stayed halves. */
 	r->unanswered = text_is(fields[APP], "incomplete") ||
 	                (n > PKTS_RECEIVED && r->part != FWLOG_OPENED && !r->pkts_toclient);

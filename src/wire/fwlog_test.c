@@ -231,11 +231,12 @@ static void junos_structured(void **state)
 	assert_int_equal(r.bytes_toclient, 9000);
 	assert_int_equal(r.end_nsec, at("2024-01-15T10:22:01.123Z"));
 	assert_int_equal(r.end_nsec - r.start_nsec, 4 * SEC);
-	assert_int_equal(line("<14>1 2024-01-15T10:22:01.123Z srx RT_FLOW - RT_FLOW_SESSION_DENY "
-	                      "[junos@2636.1.1.1.2.40 source-address=\"2001:db8::1\" "
-	                      "source-port=\"8\" destination-address=\"2001:db8::2\" "
-	                      "destination-port=\"0\" protocol-id=\"58\" icmp-type=\"128\"]"),
-	                 FWLOG_RECORD);
+	assert_int_equal(
+	    line("<14>1 2024-01-15T10:22:01.123Z srx RT_FLOW - RT_FLOW_SESSION_DENY_LS "
+	         "[junos@2636.1.1.1.2.40 source-address=\"2001:db8::1\" "
+	         "source-port=\"8\" destination-address=\"2001:db8::2\" "
+	         "destination-port=\"0\" protocol-id=\"58\" icmp-type=\"128\"]"),
+	    FWLOG_RECORD);
 	ends("[2001:db8::1]:128", "2001:db8::2", IPPROTO_ICMPV6);
 	assert_int_equal(r.action, FWLOG_DENIED);
 }
@@ -301,6 +302,7 @@ static void panos(void **state)
 	             {"end", "allow", FWLOG_CLOSED, FWLOG_ALLOWED},
 	             {"end", "reset-both", FWLOG_CLOSED, FWLOG_DENIED},
 	             {"drop", "deny", FWLOG_WHOLE, FWLOG_DENIED},
+	             {"drop", "allow", FWLOG_WHOLE, FWLOG_DENIED},
 	             {"deny", "drop ICMP", FWLOG_WHOLE, FWLOG_DENIED}};
 	char text[1024];
 	begin(FWLOG_PANOS);
@@ -354,6 +356,17 @@ static void aws_default(void **state)
 	                 FWLOG_LOST);
 }
 
+static void aws_all_fields_without_header(void **state)
+{
+	begin(FWLOG_AWS);
+	assert_int_equal(line("5 123456789010 eni-1 192.0.2.1 192.0.2.2 50041 33004 6 52 100 "
+	                      "1705314121 1705314181 ACCEPT OK vpc-1 subnet-1 i-1 2 IPv4 "
+	                      "192.0.2.1 198.51.100.80 us-east-1 use1-az5 - - - - egress 1"),
+	                 FWLOG_RECORD);
+	ends("192.0.2.1:50041", "198.51.100.80:33004", IPPROTO_TCP);
+	assert_false(r.src_guessed);
+}
+
 static void aws_custom(void **state)
 {
 	begin(FWLOG_AWS);
@@ -398,6 +411,11 @@ static void netfilter(void **state)
 	ends("[2001:db8::9]:33333", "[2001:db8::53]:53", IPPROTO_UDP);
 	assert_int_equal(r.action, FWLOG_ALLOWED);
 	assert_int_equal(r.bytes_toserver, 80);
+	assert_int_equal(line("Jan 15 10:22:01 gw kernel: [WAN_IN-20-R]IN=eth1 OUT=eth0 "
+	                      "SRC=192.0.2.9 DST=192.0.2.53 LEN=80 TOS=0x00 PREC=0x00 TTL=63 ID=1 "
+	                      "PROTO=UDP SPT=33333 DPT=53 LEN=60"),
+	                 FWLOG_RECORD);
+	assert_int_equal(r.action, FWLOG_DENIED);
 	/* A reply belongs to the request; what an error quotes is not read. */
 	assert_int_equal(line("Jan 15 10:22:01 gw kernel: fwIN=eth0 new: IN=eth0 OUT= "
 	                      "SRC=192.0.2.1 DST=192.0.2.2 LEN=84 TOS=0x00 PREC=0x00 TTL=64 ID=1 "
@@ -545,6 +563,7 @@ int main(void)
 	    cmocka_unit_test(panos),
 	    cmocka_unit_test(aws_default),
 	    cmocka_unit_test(aws_custom),
+	    cmocka_unit_test(aws_all_fields_without_header),
 	    cmocka_unit_test(netfilter),
 	    cmocka_unit_test(skipped_and_bad),
 	    cmocka_unit_test(detected),
