@@ -226,7 +226,7 @@ static void others(void **state)
 	is_app(2, APP_SMTP, NAME_NONE, "");
 	f.src.port++;
 	for (uint32_t i = 0; i < 20; i++)
-		assert_false(give(&f, true, 1 + i * 30, "\x01\x02 something of its own....", 29));
+		assert_false(give(&f, true, 1 + i * 30, "\x01\x02 something of its own....", 27));
 	assert_int_equal(n_apps, 2);
 	f = flow_of(IPPROTO_ICMP, 8, 0);
 	assert_false(give_text(&f, true, "GET / HTTP/1.1\r\n\r\n"));
@@ -433,7 +433,11 @@ static void wants(void **state)
 static void no_calls(void **state)
 {
 #if !defined(__SANITIZE_ADDRESS__)
+	const char *preload = getenv("LD_PRELOAD");
 	int status;
+	/* valgrind's own calls would die of it. */
+	if (preload && strstr(preload, "vgpreload"))
+		skip();
 	pid_t pid = fork();
 	if (!pid) {
 		struct flow tcp = flow_of(IPPROTO_TCP, 1, 443), udp = flow_of(IPPROTO_UDP, 1, 443);

@@ -237,17 +237,17 @@ bool dns_is_query(const uint8_t *msg, size_t n)
 	struct cursor all = cursor_of(msg, n), c = all;
 	struct dns_message m;
 	struct record r;
+	const uint8_t *h;
 
 	/* One question, no answers, at most an EDNS record and a signature. */
-	if (n < DNS_HEADER || load_be16(msg + 2) & 0xfa4f || load_be16(msg + 4) != 1 ||
-	    load_be32(msg + 6) || load_be16(msg + 10) > 2)
+	if (!msg || !cursor_take(&c, DNS_HEADER, &h) || load_be16(h + 2) & 0xfa4f ||
+	    load_be16(h + 4) != 1 || load_be32(h + 6) || load_be16(h + 10) > 2)
 		return false;
 	if (dns_decode(msg, n, false, &m) < 0 || m.qclass != CLASS_IN || !m.qtype)
 		return false;
-	cursor_skip(&c, DNS_HEADER);
 	if (!read_name(all, &c, &r.owner) || !cursor_skip(&c, 4))
 		return false;
-	for (unsigned i = 0; i < load_be16(msg + 10); i++)
+	for (unsigned i = 0; i < load_be16(h + 10); i++)
 		if (!read_record(all, &c, &r))
 			return false;
 	return c.p == c.end;

@@ -249,7 +249,7 @@ static enum tls_step spread(struct cursor c, struct cursor body, struct tls_hell
 enum tls_step tls_hello(const uint8_t *stream, size_t n, struct tls_hello *ret)
 {
 	struct cursor c = cursor_of(stream, n), body;
-	enum tls_step step = n ? record(&c, &body) : TLS_MORE;
+	enum tls_step step = stream && n ? record(&c, &body) : TLS_MORE;
 
 	if (step == TLS_HAVE)
 		step = read_message(body.p, cursor_left(&body), ret);
