@@ -12,7 +12,9 @@
 #include "wire/quic.h"
 #include "wire/tls.h"
 
-#define TLS_SURE      6         /* bytes after which it can be nothing else */
+#define TCP_SYN       2
+#define QUIC_LEAST    1200 /* RFC 9000 14.1: a server passes over a client's shorter datagram */
+#define TLS_SURE      6    /* bytes after which it can be nothing else */
 #define BEHIND_MAX    (1 << 20) /* so far back a segment may be a retransmission */
 #define HEADLESS_PART 8         /* of the memory: one part in so many */
 
@@ -343,7 +345,8 @@ static enum verdict quic(const struct look *l)
 
 	while (v != SETTLED && quic_next(&c, &packet)) {
 		any = true;
-		if (!packet.initial || !l->to_server)
+		/* To open one costs more than all else here: what no server takes is left alone. */
+		if (!packet.initial || !l->to_server || l->p->payload_wire < QUIC_LEAST)
 			continue;
 		initial = true;
 		enum verdict one = quic_initial(l, &packet);
@@ -478,7 +481,8 @@ static bool dns(const struct look *l)
 bool inspect_packet(struct inspect *in, const struct flow *f, uint64_t nsec, bool to_server,
                     bool settled, const struct packet *p)
 {
-	const struct look l = {
+	struct packet syn;
+	struct look l = {
 	    .in = in,
 	    .f = f,
 	    .p = p,
@@ -487,6 +491,12 @@ bool inspect_packet(struct inspect *in, const struct flow *f, uint64_t nsec, boo
 	    .cut = p->payload_len < p->payload_wire,
 	};
 
+	/* With fast open, data comes with SYN, which has a number of its own. */
+	if (p->tcp_flags & TCP_SYN) {
+		syn = *p;
+		syn.seq++;
+		l.p = &syn;
+	}
 	if (!p->payload_len || (f->proto != IPPROTO_TCP && f->proto != IPPROTO_UDP))
 		return settled;
 	if ((inspect_dns_port(f->src.port) || inspect_dns_port(f->dest.port)) && dns(&l))

@@ -203,6 +203,17 @@ static void tls_without_the_end(void **state)
 	is_app(4, APP_TLS, NAME_NONE, "");
 }
 
+/* Data with SYN, whose number is one before that of the data. */
+static void tls_fast_open(void **state)
+{
+	struct flow f = flow_of(IPPROTO_TCP, 1, 443);
+	struct packet syn = {
+	    .seq = 7, .tcp_flags = 2, .payload = hello, .payload_len = 90, .payload_wire = 90};
+	assert_false(inspect_packet(in, &f, 1, true, false, &syn));
+	assert_true(give(&f, true, 98, hello + 90, hello_n - 90));
+	is_app(1, APP_TLS, NAME_SNI, "www.example.org");
+}
+
 static void http(void **state)
 {
 	struct flow f = flow_of(IPPROTO_TCP, 1, 8080);
@@ -241,7 +252,12 @@ static void quic(void **state)
 	assert_true(give(&f, true, 0, buf, hex(rfc9369_a2)));
 	is_app(2, APP_QUIC, NAME_QUIC, "example.com");
 	f.src.port++;
-	assert_true(give(&f, true, 0, buf, hex(chaos)));
+	/* Padded behind its packets; as short as it is by itself no server would take it. */
+	size_t n = hex(chaos);
+	assert_true(n < 1200);
+	memset(buf + n, 0, 1200 - n);
+	assert_false(give(&f, true, 0, buf, n));
+	assert_true(give(&f, true, 0, buf, 1200));
 	is_app(3, APP_QUIC, NAME_QUIC, "example.com");
 }
 
@@ -272,7 +288,9 @@ static void quic_in_two(void **state)
 	assert_true(give(&f, false, 0, buf, hex(server)));
 	is_app(4, APP_QUIC, NAME_NONE, "");
 	f.src.port++;
-	assert_true(give(&f, true, 0, buf, hex(server)));
+	size_t n = hex(server);
+	memset(buf + n, 0, 1200 - n);
+	assert_true(give(&f, true, 0, buf, 1200));
 	is_app(5, APP_QUIC, NAME_NONE, "");
 }
 
@@ -472,6 +490,7 @@ int main(void)
 	    T(tls_in_two),
 	    T(tls_in_bytes),
 	    T(tls_without_the_end),
+	    T(tls_fast_open),
 	    T(http),
 	    T(others),
 	    T(quic),

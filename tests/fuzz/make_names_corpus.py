@@ -165,7 +165,7 @@ def inspections():
         "tls_cut": packets((UP | CUT, 0, hello[:50])),
         "tls_lost": packets((UP, 0, hello[:50]), (0, 0, TLS["server"])),
         "http": packets((UP, 0, web[:20]), (UP, 20, web[20:])),
-        "quic": packets((UDP | UP, 0, v["chaos"])),
+        "quic": packets((UDP | UP, 0, v["chaos"].ljust(1200, b"\0"))),
         "quic_two": packets((UDP | UP, 0, v["aioquic_1"]), (UDP | UP, 0, v["aioquic_2"])),
         "dns": packets((UDP | UP | PORT_53, 0, query), (UDP | PORT_53, 0, DNS["aliases"])),
         "mdns": packets((UDP | UP | PORT_5353, 0, DNS["mdns"])),
