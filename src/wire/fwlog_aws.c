@@ -94,7 +94,8 @@ static size_t values(const struct fwlog_aws *a, struct cursor line,
 		enum field at = n < a->n ? (enum field)a->field[n] : OTHER;
 		if (!a->n && n < ARRAY_SIZE(names))
 			at = names[n].field;
-		ret[at] = text_is(word, "-") ? (struct cursor){0} : word;
+		if (!text_is(word, "-"))
+			ret[at] = word;
 	}
 	return n;
 }
