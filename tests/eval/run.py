@@ -142,14 +142,14 @@ def fetch(url, digest, path):
         except (urllib.error.URLError, OSError) as e:
             return f"cannot be reached: {e}"
         if len(data) > PUBLIC_MAX:
-            return "is larger than 64 MB"
+            return "gave more than 64 MB"
         with open(path, "wb") as f:
             f.write(data)
     with open(path, "rb") as f:
         if hashlib.sha256(f.read()).hexdigest() == digest:
             return None
     os.unlink(path)
-    return "does not have the hash of the list"
+    return "gave another file than the list means: its hash differs"
 
 
 def public(cache):
@@ -158,13 +158,19 @@ def public(cache):
     rows = []
     with open(os.path.join(HERE, "public.tsv"), encoding="utf-8") as f:
         listed = [x.rstrip("\n").split("\t") for x in f if x.strip() and not x.startswith("#")]
+    missing = collections.defaultdict(list)
     for url, digest, *rest in listed:
         row = Row(*rest)
-        why = fetch(url, digest, os.path.join(cache, row.file))
+        path, host = os.path.join(cache, row.file), url.split("/")[2]
+        # One try a host is enough where it cannot be reached.
+        down = [w for (h, w) in missing if h == host and w.startswith("cannot be reached")]
+        why = down[0] if down and not os.path.exists(path) else fetch(url, digest, path)
         if why:
-            print(f"not used: {row.file}: {url} {why}")
+            missing[host, why].append(row.file)
         else:
             rows.append(row)
+    for (host, why), files in missing.items():
+        print(f"not used: {', '.join(files)}: {host} {why}" if len(files) < 4 else f"not used: {len(files)} captures: {host} {why}")
     print(f"public captures: {len(rows)} of {len(listed)} listed are here")
     return cache, rows
 
@@ -191,7 +197,7 @@ def gather(a, scratch):
     sets += [(d, labels(os.path.join(d, "labels.tsv"))) for d in a.dir]
     if a.public:
         sets.append(public(os.path.join(a.build, "eval-public")))
-    return [(d, row) for d, rows in sets for row in rows if a.half in (None, row.half)]
+    return [(d, row) for d, rows in sets for row in rows if a.half in (None, row.half) or row.half == "public"]
 
 
 def main():
