@@ -16,6 +16,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -89,7 +90,8 @@ class Three:
                               preexec_fn=lambda: enter(self.names[x])).stdout
 
     def popen(self, x, words, **more):
-        child = subprocess.Popen(words, text=True, stdout=subprocess.PIPE,
+        more.setdefault("stdout", subprocess.PIPE)
+        child = subprocess.Popen(words, text=True,
                                  preexec_fn=lambda: enter(self.names[x]) if x else None, **more)
         self.children.append(child)
         return child
@@ -112,16 +114,23 @@ def three():
 class Dump:
     """owner_dump on all namespaces; `flows` after stop()."""
 
-    def __init__(self, three, *more, x=None, prefix=()):
-        self.child = three.popen(x, [*prefix, DUMP, "120", *more], stderr=subprocess.PIPE)
-        line = self.child.stdout.readline()
-        assert "ready" in line, self.child.stderr.read()
+    def __init__(self, three, prefix=()):
+        # To a file: it must never wait for us.
+        self.out = tempfile.TemporaryFile("w+")
+        self.child = three.popen(None, [*prefix, DUMP, "120"], stdout=self.out,
+                                 stderr=subprocess.PIPE)
+        end = time.monotonic() + 20
+        while not os.pread(self.out.fileno(), 5, 0):
+            assert self.child.poll() is None and time.monotonic() < end, self.child.communicate()
+            time.sleep(0.02)
 
     def stop(self):
         self.child.send_signal(signal.SIGTERM)
-        out, err = self.child.communicate(timeout=60)
+        err = self.child.communicate(timeout=60)[1]
         assert self.child.returncode == 0, err
-        rows = [json.loads(line) for line in out.splitlines()]
+        self.out.seek(0)
+        rows = [json.loads(line) for line in self.out]
+        self.out.close()
         self.flows, self.sums = [r for r in rows if "proto" in r], rows[-1]
         self.pauses = [r for r in rows if "paused" in r]
         return self.flows
@@ -252,13 +261,13 @@ for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
     s.bind(('::', int(sys.argv[1])))
     if kind == socket.SOCK_STREAM:
         s.listen()
-    sel.register(s, selectors.EVENT_READ, kind == socket.SOCK_STREAM)
+    sel.register(s, selectors.EVENT_READ, kind)
 print('ready', flush=True)
 while True:
     for key, _ in sel.select():
-        if key.data:
-            sel.register(key.fileobj.accept()[0], selectors.EVENT_READ, False)
-        elif not key.fileobj.recv(1 << 20):
+        if key.data == socket.SOCK_STREAM:
+            sel.register(key.fileobj.accept()[0], selectors.EVENT_READ)
+        elif not key.fileobj.recv(1 << 20) and not key.data:
             sel.unregister(key.fileobj)
             key.fileobj.close()
 """
@@ -358,6 +367,49 @@ def test_pauses_are_told(three):
     dump.stop()
     pauses = [p["paused"] for p in dump.pauses if p["sport"] == 40002]
     assert pauses == [pytest.approx(1.4, abs=0.1), pytest.approx(1.2, abs=0.1)]
+
+
+FLOOD = 400_000  # the table holds 262,144
+MEMORY = 100 << 20
+
+
+def kernel_table():
+    """Bytes that the kernel says it holds for the table of flows."""
+    maps = json.loads(subprocess.run(["bpftool", "-j", "map", "show", "name", "watch_flows"],
+                                     capture_output=True, text=True, check=True).stdout)
+    return (maps if isinstance(maps, list) else [maps])[-1]["bytes_memlock"]
+
+
+@pytest.mark.parametrize("kind,proto", [("tcp", TCP), ("udp", UDP)])
+def test_flood(three, exes, kind, proto):
+    """As many senders: memory stays in its bound, no packet is lost silently, and what comes after
+    it has its owner."""
+    sink = three.popen("b", [sys.executable, "-c", SINK, str(PORT)])
+    assert sink.stdout.readline() == "ready\n"
+    three.ip("b", "route add 10.0.0.0/8 via 192.0.2.1")
+    subprocess.run(["sh", "-c", "echo 0 | tee /proc/sys/net/ipv4/conf/*/rp_filter"], check=True,
+                   stdout=subprocess.DEVNULL, preexec_fn=lambda: enter(three.names["b"]))
+    dump = Dump(three)
+    before = {x: three.counters(x)[1] for x in "ab"}
+    three.run("a", [CROWD, "flood", str(FLOOD), kind, str(PORT), "192.0.2.2", "10.0.0.1"])
+    crossed = three.counters("b")[1] - before["b"]
+    assert crossed >= FLOOD
+    assert kernel_table() <= MEMORY
+    for _ in range(8):  # the table empties in the meantime
+        time.sleep(1)
+        one = three.popen("c", [exes[0], "one", "udp", str(PORT), "192.0.2.2"])
+        one.wait(timeout=20)
+    time.sleep(0.5)
+    with open(f"/proc/{dump.child.pid}/status", encoding="ascii") as f:
+        peak = int(f.read().split("VmHWM:")[1].split()[0]) * 1024
+    begin = time.monotonic()
+    flows = dump.stop()
+    print(f"{kind}: {dump.sums['evicted']} packets in no flow, peak {peak >> 20} MB here, stopped in "
+          f"{time.monotonic() - begin:.1f} s")
+    assert peak <= MEMORY
+    assert dump.sums["evicted"] > 0
+    assert dump.sums["packets"] >= FLOOD * 2 * (1 - WITHIN)  # sent by a, taken by b
+    assert one.pid in {f["pid"] for f in flows if f["netns"] == three.netns("c")}
 
 
 CAPS = "+cap_39,+cap_38,+net_admin"  # CAP_BPF, CAP_PERFMON: setpriv may not know the names

@@ -6,6 +6,9 @@
  *   crowd spawn N KIND UID PORT ADDR EXE…   N processes, uid UID + i % 7, i % n-th EXE, then their
  * log crowd one udp|tcp PORT ADDR     what each of them is: an EXE is a copy of this program
  *
+ *   crowd flood N udp|tcp PORT ADDR FROM   N packets (TCP: SYN), each from another address and
+ * port: FROM and those after it, IPv4
+ *
  * Lines on standard output: "spawned PID UID EXE"; "datagram ADDR SPORT PID"; "accepted ADDR SPORT
  * PID WORKER", where PID is what the sender said of itself. "ready" when `serve` listens; SIGTERM
  * ends it.
@@ -13,6 +16,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -186,6 +192,65 @@ static void serve(int port, int workers)
 		pause();
 }
 
+struct spoofed {
+	struct iphdr ip;
+	union {
+		struct tcphdr tcp;
+		struct udphdr udp;
+	};
+};
+
+/* RFC 1071, over the pseudo-header and a TCP header. */
+static uint16_t tcp_sum(const struct spoofed *p)
+{
+	struct {
+		uint32_t from, to;
+		uint16_t proto, len;
+		struct tcphdr tcp;
+	} all = {p->ip.saddr, p->ip.daddr, htons(IPPROTO_TCP), htons(sizeof(p->tcp)), p->tcp};
+	uint16_t words[sizeof(all) / 2];
+	uint32_t sum = 0;
+
+	memcpy(words, &all, sizeof(all));
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		sum += words[i];
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t) ~(sum + (sum >> 16));
+}
+
+static int flood(unsigned n, const char *kind, int port, const char *to, const char *from)
+{
+	int tcp = !strcmp(kind, "tcp"), fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+	size_t len = sizeof(struct iphdr) + (tcp ? sizeof(struct tcphdr) : sizeof(struct udphdr));
+	struct sockaddr_storage a, first;
+	socklen_t size = address(to, port, &a);
+	unsigned failed = 0;
+
+	address(from, 0, &first);
+	if (fd < 0)
+		die("socket");
+	for (unsigned i = 0; i < n; i++) {
+		struct spoofed p = {.ip = {.version = 4, .ihl = 5, .ttl = 64}};
+		p.ip.protocol = tcp ? IPPROTO_TCP : IPPROTO_UDP;
+		p.ip.saddr = htonl(ntohl(((struct sockaddr_in *)&first)->sin_addr.s_addr) + i);
+		p.ip.daddr = ((struct sockaddr_in *)&a)->sin_addr.s_addr;
+		if (tcp) {
+			p.tcp.source = htons((uint16_t)(1024 + i % 60000));
+			p.tcp.dest = htons((uint16_t)port);
+			p.tcp.doff = 5;
+			p.tcp.syn = 1;
+			p.tcp.seq = i;
+			p.tcp.check = tcp_sum(&p);
+		} else {
+			p.udp.source = htons((uint16_t)(1024 + i % 60000));
+			p.udp.dest = htons((uint16_t)port);
+			p.udp.len = htons(sizeof(p.udp));
+		}
+		failed += sendto(fd, &p, len, 0, (struct sockaddr *)&a, size) < 0;
+	}
+	return failed > n / 10;
+}
+
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
@@ -194,6 +259,8 @@ int main(int argc, char **argv)
 		return one(argv[2], atoi(argv[3]), argv[4]);
 	if (!strcmp(verb, "spawn") && argc >= 8)
 		return spawn(argc, argv);
+	if (!strcmp(verb, "flood") && argc == 7)
+		return flood((unsigned)atoi(argv[2]), argv[3], atoi(argv[4]), argv[5], argv[6]);
 	if (!strcmp(verb, "serve") && argc == 4)
 		serve(atoi(argv[2]), atoi(argv[3]));
 	fprintf(stderr, "usage: see the head of crowd.c\n");
