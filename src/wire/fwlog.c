@@ -131,5 +131,6 @@ void fwlog_echo(struct fwlog_record *r)
 		fwlog_turn(r);
 		r->src.port = echoes[i].request;
 		r->dest.port = code;
+		return;
 	}
 }

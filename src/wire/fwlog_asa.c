@@ -189,15 +189,15 @@ static enum fwlog_verdict denied(struct cursor c, uint8_t proto, struct fwlog_re
 }
 
 static const struct {
-	uint32_t id;
 	const char *verb;
 	enum fwlog_verdict (*read)(struct cursor c, uint8_t proto, struct fwlog_record *r,
 	                           const char **why);
+	uint32_t id;
 	uint8_t proto;
 } messages[] = {
-    {302013, "Built", built, IPPROTO_TCP},       {302014, "Teardown", teardown, IPPROTO_TCP},
-    {302015, "Built", built, IPPROTO_UDP},       {302016, "Teardown", teardown, IPPROTO_UDP},
-    {302020, "Built", built_icmp, IPPROTO_ICMP}, {106023, "Deny", denied, 0},
+    {"Built", built, 302013, IPPROTO_TCP},       {"Teardown", teardown, 302014, IPPROTO_TCP},
+    {"Built", built, 302015, IPPROTO_UDP},       {"Teardown", teardown, 302016, IPPROTO_UDP},
+    {"Built", built_icmp, 302020, IPPROTO_ICMP}, {"Deny", denied, 106023, 0},
 };
 
 static bool asa_tag(struct cursor *c, struct cursor *ret_head)
