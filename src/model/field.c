@@ -3,18 +3,58 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* jansson calls a text malformed when it runs out of memory inside it; who reads a journal must not
- * be told of tampering then. */
-static _Thread_local bool starved;
+/* While jansson reads a text it must not run out of memory: the buffer of a string that could not
+ * grow loses characters without a word, or ends in an assertion (2.14, lex_save). So room for the
+ * longest string is set aside before; where the heap gives none, this is handed out, and what was
+ * read is thrown away. */
+static _Thread_local struct {
+	char *room;
+	size_t n, used;
+	bool starved;
+} spare;
 
 static void *json_allocate(size_t n)
 {
+	const size_t align = _Alignof(max_align_t);
 	void *p = malloc(n);
-	starved |= !p;
+	if (p || n > spare.n - spare.used)
+		return p;
+	spare.starved = true;
+	p = spare.room + spare.used;
+	n = (n + align - 1) / align * align;
+	spare.used = n < spare.n - spare.used ? spare.used + n : spare.n;
 	return p;
+}
+
+static void json_release(void *p)
+{
+	uintptr_t at = (uintptr_t)p, room = (uintptr_t)spare.room;
+	if (!spare.room || at < room || at >= room + spare.n)
+		free(p);
+}
+
+static json_t *load(const char *text, size_t n, json_error_t *je)
+{
+	/* A string's buffer doubles from 16 bytes on: all its sizes together. */
+	spare.n = 4 * n + 256;
+	spare.used = 0;
+	spare.room = malloc(spare.n);
+	spare.starved = !spare.room;
+	json_set_alloc_funcs(json_allocate, json_release);
+	json_t *root = spare.room ? json_loadb(text, n, JSON_REJECT_DUPLICATES, je) : NULL;
+	if (spare.starved) {
+		json_decref(root);
+		root = NULL;
+	}
+	free(spare.room);
+	spare.room = NULL;
+	spare.n = spare.used = 0;
+	return root;
 }
 
 int field_load(const char *text, size_t max, const char *what, json_t **ret, struct err *e)
@@ -24,10 +64,10 @@ int field_load(const char *text, size_t max, const char *what, json_t **ret, str
 		return err_set(e, -EBADMSG, "%s: %zu bytes of JSON, at most %zu are taken", what, n,
 		               max);
 	json_error_t je;
-	json_set_alloc_funcs(json_allocate, free);
-	starved = false;
-	json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &je);
-	if (!root && starved)
+	json_t *root = load(text, n, &je);
+	/* jansson calls a text malformed when memory is out; who reads a journal must not be told
+	 * of tampering then. */
+	if (!root && spare.starved)
 		return err_set(e, -ENOMEM, "%s: out of memory while reading it", what);
 	if (!root)
 		return err_set(e, -EBADMSG, "%s: not JSON at byte %d: %s", what, je.position,

@@ -7,7 +7,7 @@
  *                "full:N"        from the Nth call on every call that needs the disk fails (ENOSPC)
  *                "die:N"         killed by SIGKILL before the Nth call
  *                "mark:NAME:K"   killed at the Kth mark of that name ("*": of any)
- *                "malloc:N"      the Nth allocation fails once
+ *                "malloc:N"      the Nth allocation fails once, whichever library asks
  *   STANCH_FAULT_COUNT=FILE      at exit: {"calls":…,"marks":…,"mallocs":…,"hit":…}
  */
 #ifndef STANCH_TESTS_FAULTS_H
@@ -25,7 +25,7 @@ extern struct fault_counts fault_counts;
 /* Installs the table, counts from zero. spec NULL: only counts. false: not a fault. */
 bool fault_arm(const char *spec);
 void fault_disarm(void);
-/* Asked by the wrapped allocators (wrap.c). */
+/* Asked by the allocators (wrap.c). */
 bool fault_malloc(void);
 
 #endif
