@@ -97,9 +97,11 @@ const struct verb_row verb_table[] = {
         .name = "status",
         .synopsis = "[ORDER…]",
         .summary = "what holds, read back from the kernel, and which clocks run",
-        .text = "One line an order, then each dimension: contained, partial, unknown or released. "
-                "Without root the journal's word is all there is, and every dimension is unknown. "
-                "Exit 1: something does not hold as ordered.",
+        .text =
+            "One line an order, then each dimension: contained, partial, unknown or released. "
+            "Without root the journal's word is all there is, and every dimension is unknown. "
+            "Exit 1: something does not hold as ordered, or tables and programs of ours stand in "
+            "the kernel that no order of this journal claims.",
         .examples = "stanch status\nstanch status o1 --json",
         .max_args = -1,
         .run = verb_status,
@@ -137,7 +139,7 @@ const struct verb_row verb_table[] = {
         .summary = "take it back, exactly",
         .text = "Takes the steps back, last first, and reads the kernel back. What has been "
                 "changed by others since is left alone and told. What another order still wants "
-                "stays.",
+                "stays. --all takes away, too, what of ours no order of this journal claims.",
         .opts = undo_opts,
         .examples = "stanch undo o1\nstanch undo --all --yes",
         .flags = VERB_CHANGES | VERB_ROOT,

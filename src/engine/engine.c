@@ -142,6 +142,58 @@ static void holds_drop(struct holds *h)
 	free((void *)(uintptr_t)h->v);
 }
 
+/* Every step of which something is, or may be, in force at the point. */
+static int claims_at(struct engine *g, const char *point, struct holds *ret, struct err *e)
+{
+	size_t n = 0, total = 0;
+	int r = read_held(g, e);
+	for (size_t i = 0; i < g->n_held; i++)
+		total += g->held[i].p.n_steps;
+	struct hold *v = r ? NULL : calloc(total ? total : 1, sizeof *v);
+	if (!v)
+		return r ? r : err_set(e, -ENOMEM, "out of memory while reading what is in force");
+	for (size_t i = 0; i < g->n_held; i++) {
+		const struct held *h = &g->held[i];
+		for (size_t k = 0; k < h->p.n_steps; k++)
+			if (life_in_force(h->p.steps[k].state) &&
+			    !strcmp(h->p.steps[k].point, point))
+				v[n++] = (struct hold){&h->o, &h->p.steps[k]};
+	}
+	*ret = (struct holds){v, n};
+	return 0;
+}
+
+static int strays_at(struct engine *g, const char *point, bool remove, struct buf *out,
+                     struct err *e)
+{
+	const struct driver_ops *d;
+	void *ctx;
+	struct holds claims = {0};
+	int r = engine_driver(g, point, &d, &ctx, e);
+	if (!r)
+		r = claims_at(g, point, &claims, e);
+	if (!r)
+		r = d->strays(ctx, &claims, remove, out, e);
+	holds_drop(&claims);
+	return r;
+}
+
+int engine_strays(struct engine *g, bool remove, char **ret_text, struct err *e)
+{
+	struct buf out = BUF_INIT(RUN_TEXT_MAX);
+	int r = 0;
+	for (size_t i = 0; !r && i < g->n; i++)
+		r = strays_at(g, g->points[i].name, remove, &out, e);
+	/* What is gone is gone: a note that cannot be written is no failure. */
+	if (remove && out.len)
+		journal_note(g->j, "strays.removed", "engine",
+		             r ? "{\"all\":false}" : "{\"all\":true}", NULL);
+	if (!r)
+		*ret_text = out.len ? buf_steal(&out) : NULL;
+	buf_free(&out);
+	return r;
+}
+
 int engine_probe(struct engine *g, const char *point, struct capabilities *ret, struct err *e)
 {
 	const struct driver_ops *d;

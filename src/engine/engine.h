@@ -76,6 +76,10 @@ int engine_verify(struct engine *g, unsigned order_id, struct report *ret, struc
 int engine_rearm(struct engine *g, unsigned order_id, const struct deadlines *d, struct report *ret,
                  struct err *e);
 
+/* What of ours stands at the points though no order of this journal claims it, one a line in
+ * *ret_text (malloc'd; NULL: nothing). `remove` takes it away, and notes that in the journal. */
+int engine_strays(struct engine *g, bool remove, char **ret_text, struct err *e);
+
 int engine_undo(struct engine *g, unsigned order_id, struct report *ret, struct err *e);
 
 /* Finishes what a dead process left, and tidies up orders whose time has passed: their leftovers

@@ -169,6 +169,28 @@ static int fake_describe(void *ctx, const struct order *o, const struct step *s,
 	return buf_addf(out, "touch %s\n", s->kind);
 }
 
+/* A thing in the world that is no step's. */
+static int fake_strays(void *ctx, const struct holds *claims, bool remove, struct buf *out,
+                       struct err *e)
+{
+	static const char *const kinds[] = {"cut", "raw"};
+	for (size_t i = 0; i < 2; i++) {
+		char path[128];
+		bool known = false;
+		struct step s = {0};
+		snprintf(s.kind, sizeof s.kind, "%s", kinds[i]);
+		for (size_t k = 0; k < claims->n; k++)
+			known |= !strcmp(claims->v[k].step->kind, kinds[i]);
+		thing_path(&s, path);
+		if (known || access(path, F_OK))
+			continue;
+		buf_addf(out, "%s\n", kinds[i]);
+		if (remove && sys->unlink(path))
+			return err_set(e, -EIO, "the world keeps %s", kinds[i]);
+	}
+	return 0;
+}
+
 static const struct driver_ops fake = {
     .name = "fake",
     .open = fake_open,
@@ -181,6 +203,7 @@ static const struct driver_ops fake = {
     .undo = fake_undo,
     .rearm = fake_rearm,
     .describe = fake_describe,
+    .strays = fake_strays,
 };
 
 static const struct point points[] = {{"self", &fake}};
@@ -486,6 +509,34 @@ static void drift_is_told(void **unused)
 	with_close(&w);
 }
 
+static void strays_are_what_no_order_claims(void **unused)
+{
+	struct with w;
+	struct report rep;
+	struct err e;
+	char path[128], *text;
+	opened(&w);
+	assert_int_equal(engine_strays(w.g, false, &text, &e), 0);
+	assert_null(text);
+	applied(&w, 0);
+	assert_int_equal(engine_strays(w.g, true, &text, &e), 0);
+	assert_null(text);
+	assert_true(there("cut") && there("raw"));
+	assert_int_equal(engine_undo(w.g, 1, &rep, &e), 0);
+	report_free(&rep);
+	snprintf(path, sizeof path, "touch %s/raw", world);
+	assert_int_equal(system(path), 0);
+	for (int remove = 0; remove < 2; remove++) {
+		assert_int_equal(engine_strays(w.g, remove, &text, &e), 0);
+		assert_string_equal(text, "raw\n");
+		free(text);
+	}
+	assert_false(there("raw"));
+	assert_int_equal(engine_strays(w.g, false, &text, &e), 0);
+	assert_null(text);
+	with_close(&w);
+}
+
 static void rearm_fails_whole(void **unused)
 {
 	struct with w;
@@ -780,12 +831,19 @@ int main(void)
 	/* Built a second time with its allocators wrapped (tests/faults). */
 	const struct CMUnitTest malloc_tests[] = {T(every_allocation_fails_once)};
 	const struct CMUnitTest all_tests[] = {
-	    T(every_state_is_left),   T(applies_confirms_undoes),
-	    T(at_most_three_syncs),   T(failures_are_taken_back),
-	    T(drift_is_told),         T(rearm_fails_whole),
-	    T(time_ends_orders),      T(unreadable_orders_are_told),
-	    T(killed_at_every_mark),  T(killed_at_every_call),
-	    T(every_call_fails_once), T(the_disk_fills_up),
+	    T(every_state_is_left),
+	    T(applies_confirms_undoes),
+	    T(at_most_three_syncs),
+	    T(failures_are_taken_back),
+	    T(drift_is_told),
+	    T(strays_are_what_no_order_claims),
+	    T(rearm_fails_whole),
+	    T(time_ends_orders),
+	    T(unreadable_orders_are_told),
+	    T(killed_at_every_mark),
+	    T(killed_at_every_call),
+	    T(every_call_fails_once),
+	    T(the_disk_fills_up),
 	};
 #ifdef ENGINE_TEST_MALLOC
 	bool only_malloc = true;

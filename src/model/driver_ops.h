@@ -3,7 +3,8 @@
  * The driver table: how orders are carried out at one kind of enforcement point.
  *
  * Contract
- *   order of calls   open → (probe | plan | prepare | apply | verify | undo | rearm)* → close
+ *   order of calls   open → (probe | plan | prepare | apply | verify | undo | rearm |
+ *                    strays)* → close
  *   blocking         every slot but describe may block, each for a bounded time
  *   NULL             no slot may be NULL; a test walks every registry
  *   memory           strings put into plan, step and reports are malloc'd and belong to those
@@ -88,6 +89,11 @@ struct driver_ops {
 	/* The exact commands or calls, one a line, for a person. Pure. */
 	int (*describe)(void *ctx, const struct order *o, const struct step *s, struct buf *out,
 	                struct err *e);
+	/* What carries our name or token at this point though none of `claims` (every step that is
+	 * or may be in force there) accounts for it: a line for each is added to *out. `remove`
+	 * takes it away as well; call again to read back. */
+	int (*strays)(void *ctx, const struct holds *claims, bool remove, struct buf *out,
+	              struct err *e);
 };
 
 #endif

@@ -211,6 +211,25 @@ static int pick_orders(struct ctx *c, const struct args *a, struct session *s, u
 	return 0;
 }
 
+/* What stands in the kernel though no order of this journal claims it. */
+static int show_strays(struct ctx *c, struct session *s)
+{
+	struct err e = {0};
+	char *text = NULL;
+	int r = may_change_network() ? engine_strays(s->engine, false, &text, &e) : 0;
+	if (r < 0)
+		return ctx_fail(c, ctx_exit_of(r), &e);
+	if (!text)
+		return EXIT_DONE;
+	out_line(&c->out, "\n%sNo order of this journal claims this:%s", out_on(&c->out, STYLE_BAD),
+	         out_off(&c->out, STYLE_BAD));
+	show_lines(&c->out, "unclaimed", text);
+	out_line(&c->out, "  its record was lost, or is another --state's; to take it away: stanch "
+	                  "undo --all");
+	free(text);
+	return EXIT_FOUND;
+}
+
 int verb_status(struct ctx *c, const struct args *a)
 {
 	struct err e = {0};
@@ -227,6 +246,10 @@ int verb_status(struct ctx *c, const struct args *a)
 	if (r == 0)
 		r = load_views(&s, ids, n, &v, &e);
 	int code = r < 0 ? ctx_fail(c, ctx_exit_of(r), &e) : (int)show_views(c, &s, v, n);
+	if (r == 0 && !a->n_pos) {
+		int more = show_strays(c, &s);
+		code = more > code ? more : code;
+	}
 	free(v);
 	free(ids);
 	session_close(&s);

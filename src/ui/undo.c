@@ -7,31 +7,33 @@
 #include "ui/verbs.h"
 
 const struct opt undo_opts[] = {
-    {"all", 0, OPT_FLAG, NULL, "every order of the incident that is still in force"},
+    {"all", 0, OPT_FLAG, NULL,
+     "every order of the incident that is still in force, and what no order claims"},
     {NULL},
 };
+
+/* Whatever is in force of the incident; none: no incident is in use. */
+static int pick_all(struct ctx *c, struct session *s, unsigned **ret, size_t *n, struct err *e)
+{
+	char incident[INCIDENT_ID_MAX];
+	const char *name = c->incident;
+	struct incident *v = NULL;
+	size_t n_v = 0;
+	int r = name ? 0 : journal_incidents(s->journal, &v, &n_v, e);
+	for (size_t i = 0; i < n_v; i++)
+		if (v[i].in_use) {
+			snprintf(incident, sizeof incident, "%s", v[i].name);
+			name = incident;
+		}
+	free(v);
+	return r < 0 || !name ? r : journal_list_orders(s->journal, name, true, ret, n, e);
+}
 
 static int pick(struct ctx *c, const struct args *a, struct session *s, unsigned **ret, size_t *n,
                 struct err *e)
 {
-	char incident[INCIDENT_ID_MAX];
-	const char *name = c->incident;
-	if (args_has(a, "all")) {
-		struct incident *v = NULL;
-		size_t n_v = 0;
-		int r = name ? 0 : journal_incidents(s->journal, &v, &n_v, e);
-		for (size_t i = 0; i < n_v; i++)
-			if (v[i].in_use) {
-				snprintf(incident, sizeof incident, "%s", v[i].name);
-				name = incident;
-			}
-		free(v);
-		if (r == 0 && !name)
-			r = err_set(e, -ENOENT,
-			            "no incident is in use; name one by --incident ID "
-			            "(see stanch incident list)");
-		return r < 0 ? r : journal_list_orders(s->journal, name, true, ret, n, e);
-	}
+	if (args_has(a, "all"))
+		return s->journal ? pick_all(c, s, ret, n, e) : 0;
 	unsigned *ids = calloc(a->n_pos, sizeof *ids);
 	if (!ids)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -95,30 +97,72 @@ static int undo(struct ctx *c, struct session *s, unsigned id)
 	return code;
 }
 
+/* What no order claims goes along with all orders, shown and asked for like them. */
+static int describe_strays(struct ctx *c, struct session *s, struct buf *question, bool *ret_any,
+                           struct err *e)
+{
+	char *text = NULL;
+	int r = engine_strays(s->engine, false, &text, e);
+	if (r < 0 || !text)
+		return r;
+	out_info(&c->out, "undo what no order of this journal claims:");
+	show_lines(&c->out, "  deletes", text);
+	buf_addf(question, "%swhat no order claims", question->len ? ", " : "");
+	free(text);
+	*ret_any = true;
+	return 0;
+}
+
+static int undo_strays(struct ctx *c, struct session *s)
+{
+	struct err e = {0};
+	char *gone = NULL, *left = NULL;
+	int r = engine_strays(s->engine, true, &gone, &e);
+	if (r == 0)
+		r = engine_strays(s->engine, false, &left, &e);
+	if (r < 0)
+		ctx_fail(c, EXIT_PARTIAL, &e);
+	show_lines(&c->out, "deleted", gone && r == 0 && !left ? gone : "");
+	show_lines(&c->out, "still there", left ? left : "");
+	int code = r < 0 || left ? EXIT_PARTIAL : EXIT_DONE;
+	free(gone);
+	free(left);
+	return code;
+}
+
+static int undo_picked(struct ctx *c, struct session *s, const unsigned *ids, size_t n, bool strays)
+{
+	int worst = EXIT_DONE;
+	/* Later orders may rest on earlier ones: last first. */
+	for (size_t i = n; i-- > 0;) {
+		int code = undo(c, s, ids[i]);
+		worst = code > worst ? code : worst;
+	}
+	int code = strays ? undo_strays(c, s) : EXIT_DONE;
+	return code > worst ? code : worst;
+}
+
 static int undo_all(struct ctx *c, const struct args *a, struct session *s, const unsigned *ids,
                     size_t n)
 {
 	struct err e = {0};
 	struct buf question = BUF_INIT(64 << 10);
-	int worst = EXIT_DONE, r = 0;
+	bool strays = false;
+	int code, r = 0;
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = describe(c, s, ids[i], &question, &e);
+	if (r == 0 && args_has(a, "all"))
+		r = describe_strays(c, s, &question, &strays, &e);
 	if (r < 0)
-		worst = ctx_fail(c, ctx_exit_of(r), &e);
-	else if (n == 0)
-		out_line(&c->out, "Nothing of this incident is in force.");
+		code = ctx_fail(c, ctx_exit_of(r), &e);
+	else if (n == 0 && !strays)
+		out_line(&c->out, "Nothing of this incident is in force."), code = EXIT_DONE;
 	else if (args_has(a, "dry-run"))
-		out_info(&c->out, "\nNothing was changed (--dry-run).");
-	else
-		worst = ctx_ask(c, a, "Undo %s?", buf_str(&question));
-	bool go = r == 0 && worst == EXIT_DONE && !args_has(a, "dry-run");
-	/* Later orders may rest on earlier ones: last first. */
-	for (size_t i = n; go && i-- > 0;) {
-		int code = undo(c, s, ids[i]);
-		worst = code > worst ? code : worst;
-	}
+		out_info(&c->out, "\nNothing was changed (--dry-run)."), code = EXIT_DONE;
+	else if ((code = ctx_ask(c, a, "Undo %s?", buf_str(&question))) == EXIT_DONE)
+		code = undo_picked(c, s, ids, n, strays);
 	buf_free(&question);
-	return worst;
+	return code;
 }
 
 int verb_undo(struct ctx *c, const struct args *a)
@@ -135,8 +179,11 @@ int verb_undo(struct ctx *c, const struct args *a)
 	for (size_t i = 0; i < a->n_pos; i++)
 		if (order_id_parse(a->pos[i], &id, &e) < 0)
 			return ctx_fail(c, EXIT_USAGE, &e);
-	enum journal_mode mode = args_has(a, "dry-run") ? JOURNAL_READ : JOURNAL_CUT;
-	int r = session_open(c, mode, &s, &e);
+	int r = args_has(a, "dry-run") ? session_open_read(c, &s, &e)
+	                               : session_open(c, JOURNAL_CUT, &s, &e);
+	if (r == 0 && !s.journal && a->n_pos)
+		r = err_set(&e, -ENOENT, "there is no journal at %s yet, so no %s", c->state_dir,
+		            a->pos[0]);
 	if (r == 0)
 		r = pick(c, a, &s, &ids, &n, &e);
 	int code = r < 0 ? ctx_fail(c, ctx_exit_of(r), &e) : undo_all(c, a, &s, ids, n);

@@ -137,7 +137,7 @@ static void every_driver_slot_is_filled(void **state)
 		const struct driver_ops *d = point_table[i].driver;
 		assert_non_null(d->name);
 		assert_true(d->open && d->close && d->probe && d->plan && d->prepare && d->apply);
-		assert_true(d->verify && d->undo && d->rearm && d->describe);
+		assert_true(d->verify && d->undo && d->rearm && d->describe && d->strays);
 		assert_true(strlen(point_table[i].name) < STEP_POINT_MAX);
 	}
 }

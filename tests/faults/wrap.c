@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The C library's allocators, replaced for the whole process: an executable's own definitions are
- * found before the library's, so that allocations of libnftnl, SQLite, OpenSSL and of the C library
- * itself count, too. Arms itself from the environment. */
+ * found before the library's, so that allocations of libnftnl, libbpf, SQLite, jansson and of the C
+ * library itself count, too. Only OpenSSL's do not: 3.0 crashes where it finds none while it starts
+ * (a lock that is NULL). Arms itself from the environment. */
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -34,6 +36,21 @@ void *realloc(void *p, size_t n)
 	return fault_malloc() ? none() : __libc_realloc(p, n);
 }
 
+static void *crypto_malloc(size_t n, const char *file, int line)
+{
+	return __libc_malloc(n);
+}
+
+static void *crypto_realloc(void *p, size_t n, const char *file, int line)
+{
+	return __libc_realloc(p, n);
+}
+
+static void crypto_free(void *p, const char *file, int line)
+{
+	free(p);
+}
+
 static const char *count_file;
 
 static void write_counts(void)
@@ -50,6 +67,7 @@ static void write_counts(void)
 
 __attribute__((constructor)) static void arm(int argc, char **argv, char **envp)
 {
+	CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free);
 	const char *spec = getenv("STANCH_FAULT");
 	count_file = getenv("STANCH_FAULT_COUNT");
 	/* Children that take another role start from the same file: they run without faults. */

@@ -10,7 +10,7 @@ import uuid
 import bed as B
 import forge
 import pytest
-from helpers import head_of, order_id, our_tables
+from helpers import head_of, order_id, our_tables, same_kernel
 
 
 def answers(bed, address=B.C2A):
@@ -207,3 +207,54 @@ def test_a_broken_journal_never_blocks_isolate(bed, how):
     assert not answers(bed) and not answers(bed, B.C2A6)
     assert bed.ssh("echo in").stdout == "in\n"
     assert our_tables(bed)
+
+
+FULL = ("mount -t tmpfs -o size=64k tmpfs {0} && {{ head -c 1M /dev/zero >{0}/fill || :; }} 2>/dev/null")
+
+
+def nowhere_to_write(bed, *args):
+    """Runs stanch while neither the disk nor /run takes a byte."""
+    return in_mount_ns(bed, f"{FULL.format(bed.state)} && {FULL.format('/run')}", *args)
+
+
+@pytest.mark.parametrize("how", ["isolate", "block", "undo on a full disk"])
+def test_what_no_record_names_is_found(bed, how):
+    """With the disk and /run full an order is kept nowhere, yet it stands: later commands find it by
+    its name in the kernel and take it away, and leave alone what an order of the journal claims."""
+    before = bed.kernel()
+    if how == "block":
+        known = bed.stanch_ssh("isolate", "self", "--yes")
+        assert known.code in (0, 5), str(known)
+        lost, names, other = ("block", B.C2A, "--yes"), ["stanch_block"], "stanch_isolate"
+    else:
+        lost = ("isolate", "self", "--yes", "--keep-in", f"{B.MGMT}/32@22")
+        names, other = ["stanch_isolate", "stanch_cut"], "stanch_block"
+    assert bed.stanch("status").code == 0
+    r = nowhere_to_write(bed, *lost)
+    text = r.stdout + r.stderr
+    assert r.returncode in (0, 5) and "later commands will not find this order" in text, text
+    assert not answers(bed) and our_tables(bed)
+
+    s = bed.stanch("status")
+    assert s.code == 1 and "No order of this journal claims this" in s.out, str(s)
+    unclaimed = [x for x in s.out.splitlines() if x.startswith("unclaimed")]
+    assert all(any(n in x for x in unclaimed) for n in names), str(s)
+    assert not any(other in x for x in unclaimed), str(s)
+
+    standing = bed.kernel()
+    for more, code in (("--dry-run",), 0), ((), 2):
+        d = bed.stanch("undo", "--all", *more)
+        assert d.code == code and all(n in d.out + d.err for n in names), str(d)
+    assert standing["rules"] == bed.kernel()["rules"]
+
+    if how.startswith("undo"):
+        u = nowhere_to_write(bed, "undo", "--all", "--yes")
+        code, text = u.returncode, u.stdout + u.stderr
+    else:
+        u = bed.stanch("undo", "--all", "--yes")  # the order that is known, too
+        code, text = u.code, str(u)
+    assert code == 0 and "deleted: " in text, text
+    assert same_kernel(before, bed.kernel()) == ""
+    assert answers(bed) and not our_tables(bed)
+    s = bed.stanch("status")
+    assert s.code == 0 and "unclaimed" not in s.out, str(s)

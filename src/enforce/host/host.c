@@ -504,4 +504,5 @@ const struct driver_ops host_driver = {
     .undo = host_undo,
     .rearm = host_rearm,
     .describe = host_describe,
+    .strays = host_strays,
 };

@@ -41,6 +41,7 @@ struct raw_report {
 	bool attached;      /* our program is on this device's egress hook and is ours by its tag */
 	bool foreign_ahead; /* another egress program runs before ours */
 	bool made_clsact;   /* we made the qdisc; undo removes it if nothing else uses it */
+	unsigned n_named;   /* programs of our name there, of other versions, too */
 	uint32_t prog_id;
 	usec_t armed_left, narrow_left; /* as read from the program's own map; 0: for good */
 };

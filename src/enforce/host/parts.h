@@ -87,6 +87,7 @@ int devices_expected(const struct nft_table *have, const struct layers *l, const
 
 /* ---- isolate (cut.c) ---- */
 
+#define OUR_COMMENT    "stanch " /* every table of ours begins its comment like this */
 #define CUT_TABLES_MAX 3
 #define CUT_TABLE      "stanch_isolate"
 #define CUT_PRIORITY   (-310) /* before raw (-300), conntrack (-200) and Docker's DNAT (-100) */
@@ -148,6 +149,10 @@ void rule_jump(struct nft_chain *c, const char *to);
  * device. 0 or -ENOMEM. */
 int base_chain(struct nft_table *t, const char *name, uint32_t hook, const char *dev,
                const char *to);
+
+/* ---- what nobody claims (strays.c) ---- */
+
+int host_strays(void *ctx, const struct holds *claims, bool remove, struct buf *out, struct err *e);
 
 /* ---- what stands against an isolation (snapshot.c) ---- */
 

@@ -138,6 +138,8 @@ static int report(const struct hook *h, struct raw_report *ret, struct cut_confi
 {
 	struct cutprog c;
 	*ret = (struct raw_report){0};
+	for (size_t i = 0; i < h->n; i++)
+		ret->n_named += h->kin[i] != CUTPROG_FOREIGN;
 	if (h->ours == h->n)
 		return 0;
 	usec_t now = boot_now();
@@ -151,6 +153,7 @@ static int report(const struct hook *h, struct raw_report *ret, struct cut_confi
 	*ret = (struct raw_report){
 	    .attached = true,
 	    .foreign_ahead = foreign_ahead(h),
+	    .n_named = ret->n_named,
 	    .made_clsact = config->flags & CUT_FLAG_MADE_CLSACT,
 	    .prog_id = h->v[h->ours].prog_id,
 	    .armed_left = usec_left(now, config->armed_until),
