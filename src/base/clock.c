@@ -46,6 +46,11 @@ const char *boot_id(void)
 	return id;
 }
 
+bool boot_same(const char *id)
+{
+	return !id[0] || !boot_id()[0] || !strcmp(id, boot_id());
+}
+
 static const struct {
 	const char *name;
 	usec_t usec;

@@ -6,6 +6,7 @@
 #ifndef STANCH_BASE_CLOCK_H
 #define STANCH_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -21,6 +22,9 @@ usec_t wall_now(void);
 usec_t boot_now(void);
 /* This boot's id (/proc/sys/kernel/random/boot_id), cached; "" when it cannot be read. */
 const char *boot_id(void);
+/* Was this id noted in this boot? Where it or the present one could not be read (""), nobody can
+ * say that there was a restart: true. */
+bool boot_same(const char *id);
 
 /* "90s", "10m", "2h", "7d", "500ms": a whole number with one unit; 0 and overflow are errors. */
 int duration_parse(const char *s, usec_t *ret, struct err *e);

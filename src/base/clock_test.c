@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/sys.h"
 
 static void durations_round_trip(void **state)
 {
@@ -40,11 +41,33 @@ static void times_round_trip(void **state)
 	assert_int_equal(time_parse("2026-11-24T04:07:00.Z", &t, NULL), -EINVAL);
 }
 
+static int no_file(const char *path, int flags, mode_t mode)
+{
+	errno = EIO;
+	return -1;
+}
+
+static void an_unknown_boot_is_no_restart(void **state)
+{
+	static struct sys_ops broken;
+	broken = sys_kernel;
+	broken.open = no_file;
+	sys = &broken;
+	assert_string_equal(boot_id(), "");
+	assert_true(boot_same("0dd2ed35-7a1c-4a8b-9a8d-3d6f8f6e1f6e"));
+	sys = &sys_kernel;
+	assert_int_equal(strlen(boot_id()), BOOT_ID_MAX - 1);
+	assert_true(boot_same(boot_id()));
+	assert_true(boot_same(""));
+	assert_false(boot_same("0dd2ed35-7a1c-4a8b-9a8d-3d6f8f6e1f6e"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(durations_round_trip),
 	    cmocka_unit_test(times_round_trip),
+	    cmocka_unit_test(an_unknown_boot_is_no_restart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@ static bool passed(usec_t by_boot, usec_t by_wall, bool same_boot)
 enum due order_due(const struct order *o, usec_t *ret_wall)
 {
 	const struct deadlines *d = &o->deadlines;
-	bool same_boot = !strcmp(d->boot, boot_id());
+	bool same_boot = boot_same(d->boot);
 	if (passed(d->until_boot, d->until_wall, same_boot)) {
 		*ret_wall = d->until_wall;
 		return DUE_LIFTED;
@@ -239,7 +239,7 @@ static bool all_hold(struct run *r)
 /* until_boot belongs to a boot; what is left of the wall time is what is left. */
 static void this_boot(struct deadlines *d)
 {
-	if (!strcmp(d->boot, boot_id()))
+	if (boot_same(d->boot))
 		return;
 	memset(d->boot, 0, sizeof d->boot);
 	strncpy(d->boot, boot_id(), sizeof d->boot - 1);
@@ -301,7 +301,7 @@ static void apply_again(struct run *r)
 static void reassert_order(struct run *r, const char *pending)
 {
 	const char *boot = r->o->deadlines.boot;
-	bool same_boot = !boot[0] || !strcmp(boot, boot_id());
+	bool same_boot = boot_same(boot);
 	usec_t at = 0;
 	if (same_boot && (r->o->state != ORDER_HELD || pending[0] || any_step(r->p, STEP_UNDOING) ||
 	                  order_due(r->o, &at) != DUE_NOT)) {

@@ -16,7 +16,7 @@ const struct opt verify_opts[] = {
 static enum order_state state_now(const struct order *o, bool *ret_widened)
 {
 	const struct deadlines *d = &o->deadlines;
-	bool same_boot = !strcmp(d->boot, boot_id());
+	bool same_boot = boot_same(d->boot);
 	usec_t boot = boot_now(), wall = wall_now();
 	bool waits = o->state == ORDER_UNCONFIRMED, holds = waits || o->state == ORDER_HELD;
 	bool ended = d->until_wall && (same_boot ? boot >= d->until_boot : wall >= d->until_wall);

@@ -23,7 +23,7 @@ static usec_t sooner(usec_t a, usec_t b)
 static int read_clocks(const struct deadlines *d, usec_t boot, usec_t *ret_confirm,
                        usec_t *ret_until, bool *ret_confirm_over)
 {
-	bool same_boot = !d->boot[0] || !strcmp(d->boot, boot_id());
+	bool same_boot = boot_same(d->boot);
 	int r = same_boot && d->until_boot ? left_of(d->until_boot, boot, ret_until)
 	                                   : left_of(d->until_wall, wall_now(), ret_until);
 	if (r < 0)
