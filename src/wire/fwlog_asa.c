@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Cisco ASA (and Firepower Threat Defense, PIX): connections built and torn down, and what an
- * access list denied. Messages 302013 to 302016, 302020, 106023.
+ * access list denied. Messages 302013 to 302016, 302020, 106023, 106100.
  *
  * Source: Cisco Secure Firewall ASA Series Syslog Messages
  * https://www.cisco.com/c/en/us/td/docs/security/asa/syslog/b_syslog.html, and for which of the two
@@ -16,26 +16,33 @@
 
 static const char *const tags[] = {"%ASA-", "%FTD-", "%PIX-"};
 
-/* "outside:192.0.2.1/443", "NP Identity Ifc:192.0.2.1/22", "inside:192.0.2.1", and what may stick
- * to it: "(user)". */
-static bool asa_endpoint(struct cursor *c, struct endpoint *ret)
+/* "192.0.2.1/443", "192.0.2.1", with "(user)" stuck to it. */
+static bool asa_socket(struct cursor word, struct endpoint *ret)
 {
-	struct cursor at = *c, word, addr, port, user;
+	struct cursor addr = word, port, user;
 	uint64_t n = 0;
 
-	if (!text_until(&at, ':', &word) || !text_word(&at, &word))
-		return false;
 	if (text_until(&word, '(', &user))
 		word = user;
-	if (text_split_last(word, '/', &addr, &port)) {
-		if (!text_number(port, UINT16_MAX, &n))
-			return false;
-	} else {
+	if (!text_split_last(word, '/', &addr, &port))
 		addr = word;
-	}
+	else if (!text_number(port, UINT16_MAX, &n))
+		return false;
 	if (!text_addr(addr, &ret->addr))
 		return false;
 	ret->port = (uint16_t)n;
+	return true;
+}
+
+/* "outside:192.0.2.1/443", "NP Identity Ifc:192.0.2.1/22", "vrf:inside:192.0.2.1". */
+static bool asa_endpoint(struct cursor *c, struct endpoint *ret)
+{
+	struct cursor at = *c, word, vrf;
+
+	if (!text_until(&at, ':', &word) || !text_word(&at, &word))
+		return false;
+	if (!asa_socket(word, ret) && (!text_until(&word, ':', &vrf) || !asa_socket(word, ret)))
+		return false;
 	*c = at;
 	return true;
 }
@@ -188,6 +195,44 @@ static enum fwlog_verdict denied(struct cursor c, uint8_t proto, struct fwlog_re
 	return FWLOG_RECORD;
 }
 
+/* "inside/192.0.2.1(51234)", with "(user)" stuck to it; ICMP: type and code instead of ports. */
+static bool acl_endpoint(struct cursor *c, struct endpoint *ret)
+{
+	struct cursor word, part;
+	uint64_t n;
+
+	if (!text_word(c, &word) || !text_until(&word, '/', &part) ||
+	    !text_until(&word, '(', &part) || !text_u64(&word, UINT16_MAX, &n) ||
+	    !text_addr(part, &ret->addr))
+		return false;
+	ret->port = (uint16_t)n;
+	return true;
+}
+
+/* "access-list NAME denied tcp [for user U] A -> B hit-cnt 1 …". What it permits is built, too. */
+static enum fwlog_verdict acl(struct cursor c, uint8_t proto, struct fwlog_record *r,
+                              const char **why)
+{
+	struct cursor name, word, user;
+
+	(void)proto;
+	if (!text_word(&c, &name) || !text_word(&c, &word))
+		return fwlog_bad(why, "cut off after `access-list`");
+	if (!text_is(word, "denied"))
+		return FWLOG_SKIP;
+	if (!text_word(&c, &word) || !text_proto(word, &r->proto))
+		return fwlog_bad(why, "unknown protocol in an access-list message");
+	if (text_lit(&c, " for user") && !text_word(&c, &user))
+		return fwlog_bad(why, "cut off after `for user`");
+	if (!acl_endpoint(&c, &r->src) || !text_word(&c, &word) || !text_is(word, "->") ||
+	    !acl_endpoint(&c, &r->dest))
+		return fwlog_bad(why, "the two ends are not written as interface/address(port)");
+	r->action = FWLOG_DENIED;
+	if (r->proto == IPPROTO_ICMP || r->proto == IPPROTO_ICMPV6)
+		fwlog_echo(r);
+	return FWLOG_RECORD;
+}
+
 static const struct {
 	const char *verb;
 	enum fwlog_verdict (*read)(struct cursor c, uint8_t proto, struct fwlog_record *r,
@@ -195,9 +240,13 @@ static const struct {
 	uint32_t id;
 	uint8_t proto;
 } messages[] = {
-    {"Built", built, 302013, IPPROTO_TCP},       {"Teardown", teardown, 302014, IPPROTO_TCP},
-    {"Built", built, 302015, IPPROTO_UDP},       {"Teardown", teardown, 302016, IPPROTO_UDP},
-    {"Built", built_icmp, 302020, IPPROTO_ICMP}, {"Deny", denied, 106023, 0},
+    {"Built", built, 302013, IPPROTO_TCP},
+    {"Teardown", teardown, 302014, IPPROTO_TCP},
+    {"Built", built, 302015, IPPROTO_UDP},
+    {"Teardown", teardown, 302016, IPPROTO_UDP},
+    {"Built", built_icmp, 302020, IPPROTO_ICMP},
+    {"Deny", denied, 106023, 0},
+    {"access-list", acl, 106100, 0},
 };
 
 static bool asa_tag(struct cursor *c, struct cursor *ret_head)
@@ -228,6 +277,9 @@ static enum fwlog_verdict asa_line(struct fwlog *f, struct cursor line, struct f
 
 	if (!asa_tag(&c, &head))
 		return fwlog_other(f, line, why);
+	/* "%ASA-session-6-302013" where the class is logged. */
+	if (c.p < c.end && (*c.p < '0' || *c.p > '9'))
+		text_until(&c, '-', &word);
 	if (!text_u64(&c, 7, &severity) || !text_lit(&c, "-") || !text_u64(&c, 999999, &id) ||
 	    !text_lit(&c, ":"))
 		return fwlog_bad(why, "no message number behind %ASA-");

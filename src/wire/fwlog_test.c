@@ -82,6 +82,9 @@ static void stamps(void **state)
 	    {"2024-01-15T10:22:01-0530 fw", "2024-01-15T15:52:01Z", false, false},
 	    {"2024-01-15 10:22:01 fw", "2024-01-15T10:22:01Z", false, true},
 	    {"Mon 2024-02-29 10:22:01 UTC fw", "2024-02-29T10:22:01Z", false, false},
+	    {"Jan 15 10:22:01 EDT: %ASA", "2026-01-15T14:22:01Z", true, false},
+	    {"Jan 15 2024 10:22:01 CEST fw", "2024-01-15T08:22:01Z", false, false},
+	    {"Jan 15 2024 10:22:01 ESTHER fw", "2024-01-15T10:22:01Z", false, true},
 	    {"2024/01/15 10:22:01", "2024-01-15T10:22:01Z", false, true},
 	    {"1705314121.5 fw kernel:", "2024-01-15T10:22:01.5Z", false, false},
 	    {"Jan 15 00:00:00 relay 2024-01-15T10:22:01Z fw", "2024-01-15T10:22:01Z", true, true},
@@ -204,6 +207,24 @@ static void asa_denied(void **state)
 	         "dst inside:192.0.2.5 (type 8, code 0) by access-group \"x\""),
 	    FWLOG_RECORD);
 	ends("203.0.113.5:8", "192.0.2.5", IPPROTO_ICMP);
+	assert_int_equal(
+	    line("Jan 15 10:22:01 fw1 %ASA-session-6-106100: access-list in denied tcp "
+	         "for user 'joe' o/203.0.113.5(51234)(joe) -> i/192.0.2.5(22) hit-cnt "
+	         "1 first hit [0x0, 0x0]"),
+	    FWLOG_RECORD);
+	ends("203.0.113.5:51234", "192.0.2.5:22", IPPROTO_TCP);
+	assert_int_equal(r.action, FWLOG_DENIED);
+	assert_int_equal(line("Jan 15 10:22:01 fw1 %ASA-6-106100: access-list in permitted udp "
+	                      "o/203.0.113.5(51234) -> i/192.0.2.5(53) hit-cnt 1 first hit"),
+	                 FWLOG_SKIP);
+	assert_int_equal(
+	    line("Jan 15 10:22:01 fw1 %ASA-4-106023: Deny udp src v1:o:203.0.113.5/51234 "
+	         "dst v2:i:2001:db8::5/22 by access-group \"x\""),
+	    FWLOG_BAD);
+	assert_int_equal(line("Jan 15 10:22:01 fw1 %ASA-4-106023: Deny udp src v1:o:2001:db8::1/9 "
+	                      "dst v2:i:2001:db8::5/22 by access-group \"x\""),
+	                 FWLOG_RECORD);
+	ends("[2001:db8::1]:9", "[2001:db8::5]:22", IPPROTO_UDP);
 	assert_int_equal(line("Jan 15 10:22:01 fw1 %ASA-4-106023: Deny protocol 47 src "
 	                      "outside:203.0.113.5 dst inside:192.0.2.5 by access-group \"x\""),
 	                 FWLOG_RECORD);

@@ -79,20 +79,39 @@ static bool time_of_day(struct cursor *c, struct civil *t)
 	return true;
 }
 
-/* "Z", "+02:00", "-0500", " UTC", " GMT", or nothing. */
+/* Names of RFC 5322, and of Europe; others have more than one meaning. */
+static bool zone_name(struct cursor *c, int64_t *ret)
+{
+	static const struct {
+		const char *name;
+		int minutes;
+	} names[] = {
+	    {" UTC", 0},    {" GMT", 0},    {" EST", -300}, {" EDT", -240},
+	    {" CST", -360}, {" CDT", -300}, {" MST", -420}, {" MDT", -360},
+	    {" PST", -480}, {" PDT", -420}, {" WET", 0},    {" WEST", 60},
+	    {" CET", 60},   {" CEST", 120}, {" EET", 120},  {" EEST", 180},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct cursor at = *c;
+		if (!text_lit(&at, names[i].name) ||
+		    (at.p < at.end && *at.p != ' ' && *at.p != ':'))
+			continue;
+		*ret = names[i].minutes;
+		*c = at;
+		return true;
+	}
+	return false;
+}
+
+/* "Z", "+02:00", "-0500", " CET", or nothing. */
 static void zone(struct cursor *c, struct civil *t)
 {
-	static const char *const zero[] = {"Z", " UTC", " GMT"};
 	struct cursor at = *c;
 	int64_t h, m;
 
-	for (size_t i = 0; i < ARRAY_SIZE(zero); i++)
-		if (text_lit(c, zero[i])) {
-			t->has_zone = true;
-			return;
-		}
+	t->has_zone = text_lit(c, "Z") || zone_name(c, &t->zone);
 	bool west = text_lit(&at, "-");
-	if ((!west && !text_lit(&at, "+")) || !digits(&at, 2, 0, 14, &h))
+	if (t->has_zone || (!west && !text_lit(&at, "+")) || !digits(&at, 2, 0, 14, &h))
 		return;
 	text_lit(&at, ":");
 	if (!digits(&at, 2, 0, 59, &m))
