@@ -179,13 +179,13 @@ static void analyse(const struct beats *b, struct beat_parts *p)
 
 bool beats_parts(struct beats *b, struct beat_parts *ret)
 {
-	if (!b || b->n < BEACON_MIN_BEATS)
+	if (!b || b->n < BEACON_MIN_BEATS || (!b->parts && !(b->parts = malloc(sizeof(*b->parts)))))
 		return false;
 	if (b->dirty) {
-		analyse(b, &b->parts);
+		analyse(b, b->parts);
 		b->dirty = false;
 	}
-	*ret = b->parts;
+	*ret = *b->parts;
 	return ret->n >= BEACON_MIN_BEATS && ret->period > 0;
 }
 
@@ -243,15 +243,22 @@ static const struct service keep_alive[] = {
     {IPPROTO_TCP, 5228},  {IPPROTO_TCP, 5229},  {IPPROTO_TCP, 5230}, {IPPROTO_TCP, 5671},
     {IPPROTO_TCP, 5672},  {IPPROTO_TCP, 1194},  {IPPROTO_UDP, 1194}, {IPPROTO_UDP, 500},
     {IPPROTO_UDP, 4500},  {IPPROTO_UDP, 51820}, {IPPROTO_UDP, 3478}, {IPPROTO_UDP, 3479},
-    {IPPROTO_UDP, 19302}, {IPPROTO_TCP, 3389},  {IPPROTO_TCP, 6667}, {IPPROTO_TCP, 6697},
+    {IPPROTO_UDP, 19302}, {IPPROTO_UDP, 5060},  {IPPROTO_TCP, 5060}, {IPPROTO_TCP, 5061},
+    {IPPROTO_TCP, 3389},  {IPPROTO_TCP, 6667},  {IPPROTO_TCP, 6697},
 };
 
-static bool in(const struct service *list, size_t n, const struct channel *c)
+static bool in(const struct service *list, size_t n, uint8_t proto, uint16_t port)
 {
 	for (size_t i = 0; i < n; i++)
-		if (list[i].proto == c->proto && list[i].port == c->port)
+		if (list[i].proto == proto && list[i].port == port)
 			return true;
 	return false;
+}
+
+bool beacon_may(uint8_t proto, uint16_t port)
+{
+	return (proto == IPPROTO_TCP || proto == IPPROTO_UDP) &&
+	       !in(never, ARRAY_SIZE(never), proto, port);
 }
 
 /* Multiplies and says why; the reason comes with both numbers. */
@@ -284,18 +291,22 @@ static double weigh_ends(const struct score_context *x, const struct channel *c,
 }
 
 /* Bursts within one connection: much that is harmless keeps itself alive so. */
-static double weigh_bursts(const struct score_context *x, const struct channel *c, double score,
-                           struct finding *f)
+static double weigh_bursts(const struct score_context *x, const struct channel *c,
+                           const struct beat_parts *p, double score, struct finding *f)
 {
 	double pkts = (double)c->pkts_out + c->pkts_in;
 	double frame = pkts > 0 ? (double)(c->bytes_out + c->bytes_in) / pkts : 0;
 	double empty = BEACON_EMPTY + (c->other.family == ADDR_V6 ? 20 : 0);
 	const char *name = context_name(x, c);
 
-	if (frame > 0 && frame <= empty)
+	if (p->total <= 2 * empty)
+		LOWER(score, 0.35, f,
+		      "%.0f bytes a burst: next to no payload, up to %.0f counts 35 %%", p->total,
+		      2 * empty);
+	else if (frame > 0 && frame <= empty)
 		LOWER(score, 0.35, f, "%.0f bytes a frame: no payload, up to %.0f counts 35 %%",
 		      frame, empty);
-	else if (in(keep_alive, ARRAY_SIZE(keep_alive), c))
+	else if (in(keep_alive, ARRAY_SIZE(keep_alive), c->proto, c->port))
 		LOWER(score, 0.6, f, "port %u keeps connections alive by design: counts 60 %%",
 		      c->port);
 	else if (name[0] && c->port == 443)
@@ -318,7 +329,7 @@ static bool score_beats(const struct score_context *x, const struct channel *c, 
 	beats_explain(&p, coverage, bursts ? "bursts within one connection" : "connections", f);
 	score = weigh_ends(x, c, score, f);
 	if (bursts)
-		score = weigh_bursts(x, c, score, f);
+		score = weigh_bursts(x, c, &p, score, f);
 	f->score = score_round(score * context_novelty(x, c, f));
 	snprintf(f->benign, sizeof(f->benign),
 	         "update checks, telemetry, monitoring and chat keep such a rhythm: ask which "
@@ -331,7 +342,8 @@ bool beacon_score(const struct score_context *x, const struct channel *c, struct
 	struct finding other;
 	bool found;
 
-	if ((c->proto != IPPROTO_TCP && c->proto != IPPROTO_UDP) || in(never, ARRAY_SIZE(never), c))
+	if (!(c->flags & CHANNEL_BEATS) || !beacon_may(c->proto, c->port) ||
+	    context_is_resolver(x, &c->other))
 		return false;
 	found = score_beats(x, c, c->starts, false, ret);
 	if (score_beats(x, c, c->resumes, true, &other) && (!found || other.score > ret->score)) {

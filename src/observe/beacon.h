@@ -21,7 +21,7 @@
 
 #include "observe/context.h"
 
-#define BEACON_MIN_BEATS  10 /* fewer say nothing */
+#define BEACON_MIN_BEATS  BEATS_MIN
 #define BEACON_FULL_BEATS 25 /* from here their number takes nothing away */
 #define BEACON_BINS       24
 #define BEACON_MAD_FULL   0.34
@@ -31,7 +31,8 @@
 #define BEACON_HOSTS      4    /* of ours with the same destination: usual */
 #define BEACON_EMPTY      70.0 /* bytes a frame: no payload (90 with IPv6) */
 
-/* The parts of b, from its memory of them when nothing was added since; false: too few. */
+/* The parts of b, from its memory of them when nothing was added since; false: too few, or no
+ * memory. */
 bool beats_parts(struct beats *b, struct beat_parts *ret);
 /* The four quarters and the gate; first, last: of all that was watched. */
 double beats_score(const struct beat_parts *p, uint64_t first_nsec, uint64_t last_nsec,
@@ -39,6 +40,8 @@ double beats_score(const struct beat_parts *p, uint64_t first_nsec, uint64_t las
 /* Adds the reasons that the four quarters give. */
 void beats_explain(const struct beat_parts *p, double coverage, const char *what,
                    struct finding *f);
+/* Whether what goes to this port is judged at all. */
+bool beacon_may(uint8_t proto, uint16_t port);
 bool beacon_score(const struct score_context *x, const struct channel *c, struct finding *ret);
 
 #endif

@@ -5,12 +5,16 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
 
 #include "observe/judge.h"
 
 #define TCP_SYN     0x02
 #define TCP_RST     0x04
 #define TCP_ACK     0x10
+#define QUEUE       16u /* a power of two */
+#define HUGE_PAGE   (UINT64_C(2) * 1024 * 1024)
 #define EVICT_LOOK  16
 #define EVICT_RINGS 64
 /* An open flow without an answer is not remembered below this: a flood opens millions. */
@@ -33,8 +37,26 @@ struct open_flow {
 	bool connection; /* counted as one */
 };
 
+enum what { FLOW_OPEN, FLOW_FINAL, RESUME, APP };
+
+/* An input that waits. */
+struct pending {
+	struct flow flow;
+	uint64_t at_nsec; /* RESUME */
+	uint64_t hash;    /* of its channel */
+	uint32_t handle;  /* of exe or name */
+	uint32_t guess;   /* position + 1 of what is probably its channel */
+	uint8_t what, app;
+	bool ours; /* src is our side */
+};
+
 struct channels {
 	struct channels_config c;
+	struct pending queue[QUEUE];
+	unsigned pushed, done;
+	uint64_t seed; /* so that nobody can choose addresses that collide */
+	void *map;
+	size_t map_len;
 	struct channel *v;
 	size_t n, hand, ring_hand;
 	struct word *index;
@@ -55,10 +77,34 @@ static size_t power_of_two(size_t at_least)
 	return n;
 }
 
+/* Channels, index, open flows, in one piece of huge pages where the kernel has them: most of what a
+ * flow costs is the look-up of pages. */
+static int map_tables(struct channels *t, size_t index, size_t open)
+{
+	size_t v = t->c.max * sizeof(*t->v), i = index * sizeof(*t->index),
+	       o = open * sizeof(*t->open);
+	uint8_t *aligned;
+
+	t->map_len = v + i + o + HUGE_PAGE;
+	t->map = mmap(NULL, t->map_len, PROT_READ | PROT_WRITE,
+	              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (t->map == MAP_FAILED) {
+		t->map = NULL;
+		return -ENOMEM;
+	}
+	aligned = (uint8_t *)t->map + (-(uintptr_t)t->map & (HUGE_PAGE - 1));
+	(void)madvise(aligned, v + i, MADV_HUGEPAGE);
+	t->v = (void *)aligned;
+	t->index = (void *)(aligned + v);
+	t->open = (void *)(aligned + v + i);
+	return 0;
+}
+
 int channels_new(const struct channels_config *c, struct channels **ret)
 {
 	struct channels *t = calloc(1, sizeof(*t));
 	size_t index, open;
+	int r = 0;
 
 	if (!t)
 		return -ENOMEM;
@@ -66,21 +112,19 @@ int channels_new(const struct channels_config *c, struct channels **ret)
 	t->c.max = c->max ? c->max : CHANNELS_MAX;
 	t->c.max_open = c->max_open ? c->max_open : CHANNELS_OPEN_MAX;
 	t->c.max_samples = c->max_samples ? c->max_samples : CHANNELS_SAMPLES;
-	if (t->c.max > UINT32_C(1) << 26 || t->c.max_open > UINT32_C(1) << 26) {
-		free(t);
-		return -EINVAL;
-	}
-	/* Pages are touched as they are needed. */
+	if (t->c.max > UINT32_C(1) << 26 || t->c.max_open > UINT32_C(1) << 26)
+		r = -EINVAL;
 	index = power_of_two(t->c.max * 2);
 	open = power_of_two(t->c.max_open * 2);
 	t->index_mask = index - 1;
 	t->open_mask = open - 1;
-	t->v = calloc(t->c.max, sizeof(*t->v));
-	t->index = calloc(index, sizeof(*t->index));
-	t->open = calloc(open, sizeof(*t->open));
-	if (!t->v || !t->index || !t->open) {
+	if (!r && getrandom(&t->seed, sizeof(t->seed), 0) != sizeof(t->seed))
+		r = -EIO;
+	if (!r)
+		r = map_tables(t, index, open);
+	if (r < 0) {
 		channels_free(t);
-		return -ENOMEM;
+		return r;
 	}
 	*ret = t;
 	return 0;
@@ -90,22 +134,13 @@ void channels_free(struct channels *t)
 {
 	if (!t)
 		return;
-	for (size_t i = 0; t->v && i < t->n; i++) {
-		free(t->v[i].starts);
-		free(t->v[i].resumes);
+	for (size_t i = 0; i < t->n; i++) {
+		beats_free(t->v[i].starts);
+		beats_free(t->v[i].resumes);
 	}
-	free(t->v);
-	free(t->index);
-	free(t->open);
+	if (t->map)
+		munmap(t->map, t->map_len);
 	free(t);
-}
-
-uint64_t hash_addr(const struct addr *a, uint64_t seed)
-{
-	uint64_t w[2];
-
-	memcpy(w, a->bytes, sizeof(w));
-	return hash_mix(hash_mix(seed ^ a->family, w[0]), w[1]);
 }
 
 int channels_nearness(const struct channels *t, const struct addr *a)
@@ -154,6 +189,13 @@ bool beats_add(struct beats **b, const struct beat *x, size_t *used, size_t max)
 	return true;
 }
 
+void beats_free(struct beats *b)
+{
+	if (b)
+		free(b->parts);
+	free(b);
+}
+
 /* The size that a connection came to, when its start was kept while it was open. */
 static void beats_resize(struct beats *b, const struct beat *x)
 {
@@ -171,7 +213,7 @@ static void beats_drop(struct channels *t, struct beats **b)
 {
 	if (*b)
 		t->samples -= (*b)->cap;
-	free(*b);
+	beats_free(*b);
 	*b = NULL;
 }
 
@@ -196,15 +238,17 @@ static bool evict_samples(struct channels *t)
 		return false;
 	beats_drop(t, &worst->starts);
 	beats_drop(t, &worst->resumes);
+	worst->flags &= (uint8_t)~CHANNEL_BEATS;
 	return true;
 }
 
-static void keep_beat(struct channels *t, struct beats **b, const struct beat *x)
+static void keep_beat(struct channels *t, struct channel *c, struct beats **b, const struct beat *x)
 {
-	if (beats_add(b, x, &t->samples, t->c.max_samples))
-		return;
-	if (!evict_samples(t) || !beats_add(b, x, &t->samples, t->c.max_samples))
+	if (!beats_add(b, x, &t->samples, t->c.max_samples) &&
+	    (!evict_samples(t) || !beats_add(b, x, &t->samples, t->c.max_samples)))
 		t->stats.not_sampled++;
+	if (*b && (*b)->n >= BEATS_MIN)
+		c->flags |= CHANNEL_BEATS;
 }
 
 /* ---- the table ---- */
@@ -222,21 +266,29 @@ static bool is_icmp(uint8_t proto)
 	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
 }
 
-static struct key key_of(const struct channels *t, const struct endpoint *src,
-                         const struct endpoint *dest, uint8_t proto)
+static uint16_t port_of(const struct flow *f)
 {
-	bool ours = src_is_ours(t, &src->addr, &dest->addr);
-	struct key k = {.ours = ours ? &src->addr : &dest->addr,
-	                .other = ours ? &dest->addr : &src->addr,
-	                .port = dest->port,
-	                .proto = proto,
-	                .we_opened = ours};
+	return is_icmp(f->proto) ? (uint16_t)(f->src.port << 8 | (f->dest.port & 0xff))
+	                         : f->dest.port;
+}
 
-	if (is_icmp(proto))
-		k.port = (uint16_t)(src->port << 8 | (dest->port & 0xff));
-	k.hash = hash_addr(k.other, hash_addr(k.ours, 0));
-	k.hash = hash_mix(k.hash, (uint64_t)k.port << 16 | k.proto << 1 | k.we_opened);
-	return k;
+static uint64_t hash_channel(const struct channels *t, const struct flow *f, bool ours)
+{
+	uint64_t h = hash_addr(&f->dest.addr, hash_addr(&f->src.addr, t->seed));
+
+	return hash_mix(h, (uint64_t)port_of(f) << 16 | f->proto << 1 | ours);
+}
+
+static struct key key_of(const struct pending *p)
+{
+	const struct flow *f = &p->flow;
+
+	return (struct key){.ours = p->ours ? &f->src.addr : &f->dest.addr,
+	                    .other = p->ours ? &f->dest.addr : &f->src.addr,
+	                    .port = port_of(f),
+	                    .proto = f->proto,
+	                    .we_opened = p->ours,
+	                    .hash = p->hash};
 }
 
 static bool is_of(const struct channel *c, const struct key *k)
@@ -327,22 +379,11 @@ static bool to_many(const struct addr *a, uint8_t proto)
 	       (a->family == ADDR_V4 && a->bytes[3] == 255 && addr_is_inside(a));
 }
 
-struct channel *channels_of(struct channels *t, const struct endpoint *src,
-                            const struct endpoint *dest, uint8_t proto, uint64_t nsec)
-{
-	struct key k;
-
-	if (to_many(&dest->addr, proto))
-		return NULL;
-	k = key_of(t, src, dest, proto);
-	return get(t, &k, nsec);
-}
-
 /* ---- open flows ---- */
 
-static uint64_t hash_flow(const struct flow *f)
+static uint64_t hash_flow(const struct channels *t, const struct flow *f)
 {
-	uint64_t h = hash_addr(&f->dest.addr, hash_addr(&f->src.addr, 0));
+	uint64_t h = hash_addr(&f->dest.addr, hash_addr(&f->src.addr, t->seed));
 
 	h = hash_mix(h, (uint64_t)f->src.port << 32 | (uint64_t)f->dest.port << 16 | f->proto);
 	return hash_mix(h, f->vlan) | 1;
@@ -442,9 +483,9 @@ static void count_connection(struct channels *t, struct channel *c, const struct
 
 	if (c->conns == 1 && !c->starts && !(c->flags & CHANNEL_MIDSTREAM) &&
 	    (c->proto == IPPROTO_UDP || (c->proto == IPPROTO_TCP && !c->failed)))
-		keep_beat(t, &c->starts, &first);
+		keep_beat(t, c, &c->starts, &first);
 	if (c->conns && has_sample(f, alive))
-		keep_beat(t, &c->starts, &x);
+		keep_beat(t, c, &c->starts, &x);
 	c->conns++;
 	c->failed += !alive;
 }
@@ -483,15 +524,12 @@ static void add_sums(struct channel *c, const struct flow *f, const struct open_
 }
 
 /* Counts what of f is more than `was`, and makes *was what has been counted then. */
-static struct channel *count(struct channels *t, const struct flow *f, bool final,
-                             struct open_flow *was)
+static void count(struct channels *t, struct channel *c, const struct flow *f, bool final,
+                  struct open_flow *was)
 {
 	bool alive = answered(f), fresh = !was->connection;
-	struct channel *c = channels_of(t, &f->src, &f->dest, f->proto, f->start_nsec);
 	struct beat x;
 
-	if (!c)
-		return NULL;
 	if (fresh && (alive || final))
 		count_connection(t, c, f, alive);
 	add_sums(c, f, was);
@@ -505,7 +543,6 @@ static struct channel *count(struct channels *t, const struct flow *f, bool fina
 	was->pkts_out = clamp32(f->pkts_toserver);
 	was->pkts_in = clamp32(f->pkts_toclient);
 	was->connection |= alive;
-	return c;
 }
 
 /* A flow that begins anew under the same ends while its end was never told. */
@@ -515,41 +552,38 @@ static void check_restart(struct open_flow *o, const struct flow *f)
 		*o = (struct open_flow){.hash = o->hash};
 }
 
-static struct channel *count_open(struct channels *t, const struct flow *f)
+static void count_open(struct channels *t, const struct pending *p)
 {
+	const struct flow *f = &p->flow;
+	struct key k = key_of(p);
 	struct open_flow *o;
+	struct channel *c;
 
 	if ((!answered(f) && f->bytes_toserver < OPEN_UNANSWERED) ||
-	    to_many(&f->dest.addr, f->proto) || !(o = open_of(t, hash_flow(f), true)))
-		return NULL;
+	    !(o = open_of(t, hash_flow(t, f), true)))
+		return;
 	check_restart(o, f);
-	return count(t, f, false, o);
+	c = get(t, &k, f->start_nsec);
+	count(t, c, f, false, o);
+	c->exe = p->handle ? p->handle : c->exe;
 }
 
-static struct channel *count_final(struct channels *t, const struct flow *f)
+static void count_final(struct channels *t, const struct pending *p)
 {
+	const struct flow *f = &p->flow;
+	struct key k = key_of(p);
+	struct channel *c = get(t, &k, f->start_nsec);
 	struct open_flow none = {0}, *o = NULL;
-	struct channel *c;
-	uint64_t hash = 0;
 
-	if (t->open_n && (o = open_of(t, hash = hash_flow(f), false)))
+	if (t->open_n && (o = open_of(t, hash_flow(t, f), false)))
 		check_restart(o, f);
-	c = count(t, f, true, o ? o : &none);
+	count(t, c, f, true, o ? o : &none);
 	if (o)
 		open_forget(t, o);
-	if (c && c->resumes && c->flags & CHANNEL_PAUSES &&
-	    c->resumes->flow == (uint32_t)(hash ? hash : hash_flow(f)))
+	if (c->flags & CHANNEL_PAUSES && c->resumes &&
+	    c->resumes->flow == (uint32_t)hash_flow(t, f))
 		c->flags &= (uint8_t)~CHANNEL_PAUSES;
-	return c;
-}
-
-struct channel *channels_flow(struct channels *t, const struct flow *f, uint32_t exe, bool final)
-{
-	struct channel *c = final ? count_final(t, f) : count_open(t, f);
-
-	if (c && exe)
-		c->exe = exe;
-	return c;
+	c->exe = p->handle ? p->handle : c->exe;
 }
 
 /* The pauses of one flow at a time are kept: those of several would mix their beats. */
@@ -573,28 +607,167 @@ static struct beat burst_of(const struct channel *c, const struct flow *f, uint3
 	return (struct beat){b->at_nsec, x.out - b->out, x.in - b->in};
 }
 
-struct channel *channels_resume(struct channels *t, const struct resume_event *r)
+static void count_resume(struct channels *t, const struct pending *p)
 {
-	const struct flow *f = &r->flow;
-	uint32_t flow = (uint32_t)hash_flow(f);
-	struct channel *c = channels_of(t, &f->src, &f->dest, f->proto, f->start_nsec);
+	const struct flow *f = &p->flow;
+	uint32_t flow = (uint32_t)hash_flow(t, f);
+	struct key k = key_of(p);
+	struct channel *c = get(t, &k, f->start_nsec);
 	struct beat x;
 
-	if (!c || !may_pause(c, flow, r->at_nsec))
-		return c;
+	if (!may_pause(c, flow, p->at_nsec))
+		return;
 	x = burst_of(c, f, flow);
-	keep_beat(t, &c->resumes, &x);
+	keep_beat(t, c, &c->resumes, &x);
 	if (!c->resumes)
-		return c;
+		return;
 	x = sample_of(f, c->flags & CHANNEL_WE_OPENED);
 	c->resumes->flow = flow;
 	c->resumes->out = x.out;
 	c->resumes->in = x.in;
-	c->resumes->at_nsec = r->at_nsec;
+	c->resumes->at_nsec = p->at_nsec;
 	c->flags |= CHANNEL_PAUSES;
-	if (r->at_nsec > t->last_nsec)
-		t->last_nsec = r->at_nsec;
-	return c;
+	if (p->at_nsec > t->last_nsec)
+		t->last_nsec = p->at_nsec;
+}
+
+static void note_app(struct channels *t, const struct pending *p)
+{
+	struct key k = key_of(p);
+	struct channel *c = get(t, &k, p->flow.start_nsec);
+
+	c->apps |= (uint16_t)(1u << p->app);
+	if (!c->name)
+		c->name = p->handle;
+}
+
+/* ---- the queue ---- */
+
+/*
+ * Nearly all of what an input costs is waiting for memory: the word of the index, the channel, the
+ * list. They are fetched one after the other while the inputs before it are worked off.
+ */
+static void fetch_channel(const struct channels *t, struct pending *p)
+{
+	uint32_t hash = (uint32_t)(p->hash >> 32);
+	size_t i = (size_t)p->hash & t->index_mask;
+
+	while (t->index[i].at && t->index[i].hash != hash)
+		i = (i + 1) & t->index_mask;
+	p->guess = t->index[i].at;
+	if (!p->guess)
+		return;
+	__builtin_prefetch(&t->v[p->guess - 1], 1);
+	__builtin_prefetch((const char *)&t->v[p->guess - 1] + 64, 1);
+}
+
+static const struct beats *list_of(const struct channels *t, const struct pending *p)
+{
+	const struct channel *c = p->guess ? &t->v[p->guess - 1] : NULL;
+
+	return !c ? NULL : p->what == RESUME ? c->resumes : c->starts;
+}
+
+static void fetch_list(const struct channels *t, const struct pending *p)
+{
+	__builtin_prefetch(list_of(t, p), 1);
+}
+
+static void fetch_sample(const struct channels *t, const struct pending *p)
+{
+	const struct beats *b = list_of(t, p);
+
+	if (b)
+		__builtin_prefetch(&b->v[b->n < b->cap ? b->n : b->head], 1);
+}
+
+static void work_off(struct channels *t)
+{
+	static void (*const does[])(struct channels * t, const struct pending *p) = {
+	    [FLOW_OPEN] = count_open,
+	    [FLOW_FINAL] = count_final,
+	    [RESUME] = count_resume,
+	    [APP] = note_app,
+	};
+	const struct pending *p = &t->queue[t->done % QUEUE];
+
+	does[p->what](t, p);
+	t->done++;
+}
+
+void channels_settle(struct channels *t)
+{
+	while (t->done != t->pushed)
+		work_off(t);
+}
+
+static struct pending *before(struct channels *t, unsigned n)
+{
+	return t->pushed - t->done > n ? &t->queue[(t->pushed - 1 - n) % QUEUE] : NULL;
+}
+
+/* The place of the next input; NULL: it goes to many. push() puts it in. */
+static struct pending *place(struct channels *t, enum what what, const struct endpoint *dest,
+                             uint8_t proto)
+{
+	struct pending *p = &t->queue[t->pushed % QUEUE];
+
+	if (to_many(&dest->addr, proto))
+		return NULL;
+	if (t->pushed - t->done == QUEUE)
+		work_off(t);
+	p->what = (uint8_t)what;
+	return p;
+}
+
+static void push(struct channels *t, struct pending *p)
+{
+	p->ours = src_is_ours(t, &p->flow.src.addr, &p->flow.dest.addr);
+	p->hash = hash_channel(t, &p->flow, p->ours);
+	p->guess = 0;
+	__builtin_prefetch(&t->index[p->hash & t->index_mask]);
+	t->pushed++;
+	if ((p = before(t, 4)))
+		fetch_channel(t, p);
+	if ((p = before(t, 8)))
+		fetch_list(t, p);
+	if ((p = before(t, 12)))
+		fetch_sample(t, p);
+}
+
+void channels_flow(struct channels *t, const struct flow *f, uint32_t exe, bool final)
+{
+	struct pending *p = place(t, final ? FLOW_FINAL : FLOW_OPEN, &f->dest, f->proto);
+
+	if (!p)
+		return;
+	p->flow = *f;
+	p->handle = exe;
+	push(t, p);
+}
+
+void channels_resume(struct channels *t, const struct resume_event *r)
+{
+	struct pending *p = place(t, RESUME, &r->flow.dest, r->flow.proto);
+
+	if (!p)
+		return;
+	p->flow = r->flow;
+	p->at_nsec = r->at_nsec;
+	push(t, p);
+}
+
+void channels_app(struct channels *t, const struct app_event *a, uint32_t name)
+{
+	struct pending *p = place(t, APP, &a->dest, a->proto);
+
+	if (!p)
+		return;
+	p->flow =
+	    (struct flow){.src = a->src, .dest = a->dest, .proto = a->proto, .start_nsec = a->nsec};
+	p->handle = name;
+	p->app = (uint8_t)a->app;
+	push(t, p);
 }
 
 size_t channels_count(const struct channels *t)

@@ -4,9 +4,9 @@
  * summed. What the scores are made from.
  *
  * Invariants
- *  1. Memory is bounded at birth: max channels, max samples of time and size. A full table puts out
- *     the least telling of a sample that walks round the table (fewest connections, then longest
- *     silent) and counts it.
+ *  1. Memory is bounded at birth, and of what is mapped only what is needed is touched: max
+ * channels, max samples of time and size. A full table puts out the least telling of a sample that
+ * walks round the table (fewest connections, then longest silent) and counts it.
  *  2. A flow may come many times while it is open, with cumulative numbers, and once when it ends;
  *     what is counted is the difference. An open flow of which nothing is remembered (the table of
  *     open ones is full, or nothing has answered it yet) counts when it ends.
@@ -15,10 +15,14 @@
 #ifndef STANCH_OBSERVE_CHANNEL_H
 #define STANCH_OBSERVE_CHANNEL_H
 
+#include <string.h>
+
 #include "base/err.h"
 #include "model/flow.h"
+#include "observe/judge.h"
 
 #define BEATS_MAX 512
+#define BEATS_MIN 10 /* fewer are not looked at */
 
 struct beat {
 	uint64_t at_nsec;
@@ -40,13 +44,13 @@ struct beat_parts {
 
 /* The latest BEATS_MAX of them, in a ring. */
 struct beats {
-	uint16_t n, cap, head; /* head: the oldest once n == BEATS_MAX */
-	bool dirty;            /* parts are older than v */
-	uint64_t first_nsec;   /* of all that were ever added */
-	uint32_t flow;         /* of pauses: hash of the flow that pauses; */
-	uint32_t out, in;      /* what it had sent at the last pause, mod 2^32; */
-	uint64_t at_nsec;      /* when it went on */
-	struct beat_parts parts;
+	uint16_t n, cap, head;    /* head: the oldest once n == BEATS_MAX */
+	bool dirty;               /* parts are older than v */
+	uint64_t first_nsec;      /* of all that were ever added */
+	uint32_t flow;            /* of pauses: hash of the flow that pauses; */
+	uint32_t out, in;         /* what it had sent at the last pause, mod 2^32; */
+	uint64_t at_nsec;         /* when it went on */
+	struct beat_parts *parts; /* NULL until it was analysed */
 	struct beat v[];
 };
 
@@ -54,6 +58,8 @@ enum {
 	CHANNEL_WE_OPENED = 1,
 	CHANNEL_VARIES = 2,    /* frames of different sizes (seen in ICMP only) */
 	CHANNEL_MIDSTREAM = 4, /* a flow whose start was not seen */
+	CHANNEL_TRIED = 32,    /* in vain; as scan_findings last saw it */
+	CHANNEL_BEATS = 16,    /* starts or resumes hold BEATS_MIN and more */
 	CHANNEL_PAUSES = 8,    /* the flow whose pauses are kept has not ended */
 };
 
@@ -96,13 +102,14 @@ struct channels_stats {
 
 int channels_new(const struct channels_config *c, struct channels **ret); /* -ENOMEM, -EINVAL */
 void channels_free(struct channels *t);                                   /* takes NULL */
-/* exe: handle, 0 unknown. A flow to many (multicast, broadcast) is not counted. The channel, or
- * NULL when nothing was counted; it stays where it is until the next call that may create one. */
-struct channel *channels_flow(struct channels *t, const struct flow *f, uint32_t exe, bool final);
-struct channel *channels_resume(struct channels *t, const struct resume_event *r);
-/* The channel that a flow between these ends belongs to, made if there is none; NULL: to many. */
-struct channel *channels_of(struct channels *t, const struct endpoint *src,
-                            const struct endpoint *dest, uint8_t proto, uint64_t nsec);
+/* Each of these waits in a short queue while what it needs is fetched from memory; all have their
+ * effect in order, at the latest in channels_settle. What goes to many (multicast, broadcast) is
+ * passed over. exe, name: handles, 0 unknown. */
+void channels_flow(struct channels *t, const struct flow *f, uint32_t exe, bool final);
+void channels_resume(struct channels *t, const struct resume_event *r);
+void channels_app(struct channels *t, const struct app_event *a, uint32_t name);
+/* Before any of the following. */
+void channels_settle(struct channels *t);
 size_t channels_count(const struct channels *t);
 struct channel *channels_at(const struct channels *t, size_t i); /* i < count */
 void channels_stats(const struct channels *t, struct channels_stats *ret);
@@ -111,9 +118,17 @@ void channels_span(const struct channels *t, uint64_t *ret_first, uint64_t *ret_
 /* 2: this host, 1: inside, 0: outside. */
 int channels_nearness(const struct channels *t, const struct addr *a);
 
-uint64_t hash_addr(const struct addr *a, uint64_t seed);
+static inline uint64_t hash_addr(const struct addr *a, uint64_t seed)
+{
+	uint64_t w[2];
+
+	memcpy(w, a->bytes, sizeof(w));
+	seed = hash_mix(seed + a->family, w[0]);
+	return a->family == ADDR_V6 ? hash_mix(seed, w[1]) : seed;
+}
 /* Adds to a list of its own (DNS queries of one domain). *used is the samples held by all lists of
  * the owner, at most max. false: no room, the sample is lost. */
 bool beats_add(struct beats **b, const struct beat *x, size_t *used, size_t max);
+void beats_free(struct beats *b); /* takes NULL */
 
 #endif

@@ -63,7 +63,7 @@ void domains_free(struct domains *d)
 	if (!d)
 		return;
 	for (size_t i = 0; d->v && i < d->n; i++)
-		free(d->v[i].beats);
+		beats_free(d->v[i].beats);
 	free(d->v);
 	free(d->index);
 	free(d);
@@ -132,7 +132,7 @@ static size_t evict(struct domains *d)
 	unindex(d, worst);
 	if (d->v[worst].beats)
 		d->samples -= d->v[worst].beats->cap;
-	free(d->v[worst].beats);
+	beats_free(d->v[worst].beats);
 	d->evicted++;
 	return worst;
 }

@@ -31,11 +31,14 @@ static inline double score_round(double v)
 	return round(score_clamp(v) * 1000) / 1000;
 }
 
+/* Both halves of a wide product. Tables that an enemy feeds give it a seed of their own. */
 static inline uint64_t hash_mix(uint64_t h, uint64_t v)
 {
-	h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
-	h = (h ^ h >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
-	return h ^ h >> 32;
+	__extension__ unsigned __int128 p =
+	    (unsigned __int128)(h ^ v ^ UINT64_C(0xa0761d6478bd642f)) *
+	    UINT64_C(0xe7037ed1a0b428db);
+
+	return (uint64_t)p ^ (uint64_t)(p >> 64);
 }
 
 /* How many different things were seen, by linear counting (Whang, Vander-Zanden, Taylor 1990):

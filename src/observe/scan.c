@@ -80,6 +80,21 @@ static bool has_failed(const struct score_context *x, const struct channel *c)
 	return !(x->dns_seen && context_resolved(x, target_of(c)));
 }
 
+/* Marks the channels that were tried in vain; how many channels count at all. */
+static size_t mark(const struct score_context *x)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < channels_count(x->channels); i++) {
+		struct channel *c = channels_at(x->channels, i);
+		bool failed = has_failed(x, c);
+		c->flags &= (uint8_t)~CHANNEL_TRIED;
+		c->flags |= failed ? CHANNEL_TRIED : 0;
+		n += failed || is_admin(c);
+	}
+	return n;
+}
+
 static struct opener *find(const struct openers *o, const struct addr *a)
 {
 	size_t i = (size_t)hash_addr(a, 11) & o->mask;
@@ -93,7 +108,7 @@ static void count_openers(const struct score_context *x, struct openers *o)
 {
 	for (size_t i = 0; i < channels_count(x->channels); i++) {
 		const struct channel *c = channels_at(x->channels, i);
-		bool failed = has_failed(x, c), admin = is_admin(c);
+		bool failed = c->flags & CHANNEL_TRIED, admin = is_admin(c);
 		struct opener *w;
 		if (!failed && !admin)
 			continue;
@@ -178,11 +193,11 @@ static void look_closely(const struct score_context *x, struct openers *o)
 		const struct channel *c = channels_at(x->channels, i);
 		const struct opener *w = find(o, opener_of(c));
 		struct deeds *d;
-		if (!w->close)
+		if (!w->addr.family || !w->close)
 			continue;
 		d = &o->close[w->close - 1];
 		d->base_hour = x->first_nsec / HOUR_NSEC;
-		if (has_failed(x, c))
+		if (c->flags & CHANNEL_TRIED)
 			add_failed(d, c);
 		else if (c->conns > c->failed)
 			d->ok++;
@@ -286,7 +301,8 @@ int scan_findings(const struct score_context *x, void (*cb)(void *arg, const str
 	struct openers o = {.mask = 15};
 	struct finding f;
 
-	while (o.mask < channels_count(x->channels) * 2)
+	size_t n = mark(x);
+	while (o.mask < n * 2)
 		o.mask = o.mask * 2 + 1;
 	o.v = calloc(o.mask + 1, sizeof(*o.v));
 	o.close = calloc(SCAN_OPENERS_MAX, sizeof(*o.close));

@@ -107,7 +107,8 @@ void scores_flow(struct scores *s, const struct flow *f, const struct owner *own
 
 void scores_resume(struct scores *s, const struct resume_event *r)
 {
-	channels_resume(s->channels, r);
+	if (beacon_may(r->flow.proto, r->flow.dest.port))
+		channels_resume(s->channels, r);
 }
 
 void scores_dns(struct scores *s, const struct dns_event *d)
@@ -122,14 +123,10 @@ void scores_dns(struct scores *s, const struct dns_event *d)
 
 void scores_app(struct scores *s, const struct app_event *a)
 {
-	struct channel *c = channels_of(s->channels, &a->src, &a->dest, a->proto, a->nsec);
-
-	if (!c || a->app < 0 || a->app >= _APP_PROTO_MAX)
+	if (a->app < 0 || a->app >= _APP_PROTO_MAX)
 		return;
-	c->apps |= (uint16_t)(1u << a->app);
 	s->apps_seen |= a->app != APP_UNKNOWN;
-	if (a->name[0] && !c->name)
-		c->name = strpool_put(s->names, a->name);
+	channels_app(s->channels, a, strpool_put(s->names, a->name));
 }
 
 /* ---- what comes out ---- */
@@ -174,8 +171,7 @@ static void keep(void *arg, const struct finding *f)
 
 static bool may_beat(const struct channel *c)
 {
-	return (c->starts && c->starts->n >= BEACON_MIN_BEATS) ||
-	       (c->resumes && c->resumes->n >= BEACON_MIN_BEATS);
+	return c->flags & CHANNEL_BEATS;
 }
 
 /* How many hosts share the destinations of those that may be beacons. NULL where none may. */
@@ -243,7 +239,10 @@ int scores_findings(struct scores *s, void (*cb)(void *arg, const struct finding
 	                          .apps_seen = s->apps_seen,
 	                          .resolved = s->resolved};
 	struct popularity *popular;
-	int r = count_popular(s->channels, &popular, &x.popular_mask);
+	int r;
+
+	channels_settle(s->channels);
+	r = count_popular(s->channels, &popular, &x.popular_mask);
 
 	if (r < 0)
 		return no_memory(e);
@@ -265,8 +264,9 @@ int scores_findings(struct scores *s, void (*cb)(void *arg, const struct finding
 	return 0;
 }
 
-void scores_stats(const struct scores *s, struct scores_stats *ret)
+void scores_stats(struct scores *s, struct scores_stats *ret)
 {
+	channels_settle(s->channels);
 	*ret = (struct scores_stats){.domains = domains_count(s->domains),
 	                             .domains_evicted = domains_evicted(s->domains),
 	                             .names_refused = strpool_refused(s->names),
@@ -284,6 +284,7 @@ void scores_learn(struct scores *s, struct baseline *b)
 
 	if (baseline_frozen(b))
 		return;
+	channels_settle(s->channels);
 	for (size_t i = 0; i < channels_count(s->channels); i++) {
 		struct channel *c = channels_at(s->channels, i);
 		uint64_t kb = c->bytes_out / 1000, more = kb - c->learned_kb;

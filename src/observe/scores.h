@@ -6,9 +6,10 @@
  * is a file of its own (beacon, upload, dns_tunnel, icmp_tunnel, session, scan, mismatch) that says
  * in its head how it scores; a row in scores.c joins them.
  *
- * Pure: no clock, no system calls, no files. Memory is bounded at birth; what is put out or refused
- * for it is in scores_stats. Findings depend on what was fed, not on the order of it, up to the
- * bounds (channels put out, more than BEATS_MAX samples of one channel).
+ * Pure: no clock, no files; system calls in scores_new and scores_free only. Memory is bounded at
+ * birth; what is put out or refused for it is in scores_stats. Findings depend on what was fed, not
+ * on the order of it, up to the bounds (channels put out, more than BEATS_MAX samples of one
+ * channel).
  */
 #ifndef STANCH_OBSERVE_SCORES_H
 #define STANCH_OBSERVE_SCORES_H
@@ -34,10 +35,11 @@ struct scores_config {
 	const struct baseline
 	    *baseline; /* what was usual before; NULL: nothing is known. Not owned */
 	/* Bounds; 0: the default. */
-	size_t max_channels; /* CHANNELS_MAX: 136 bytes each, touched as needed, and 16 of index */
+	size_t max_channels; /* CHANNELS_MAX: 128 bytes each, touched as needed, and 16 of index */
 	size_t max_open;     /* CHANNELS_OPEN_MAX: 48 bytes each; live only */
-	size_t max_samples;  /* CHANNELS_SAMPLES: 16 bytes each */
-	size_t max_domains;  /* SCORES_DOMAINS_MAX: 264 bytes each, and a list of up to 8 KB */
+	size_t
+	    max_samples; /* CHANNELS_SAMPLES: 16 bytes each, in lists of 8 to 512 with 190 more */
+	size_t max_domains; /* SCORES_DOMAINS_MAX: 264 bytes each, and a list of up to 8 KB */
 };
 
 struct scores_stats {
@@ -67,7 +69,7 @@ void scores_app(struct scores *s, const struct app_event *a);
  * second is right. f is valid in the call. -ENOMEM. */
 int scores_findings(struct scores *s, void (*cb)(void *arg, const struct finding *f), void *arg,
                     struct err *e);
-void scores_stats(const struct scores *s, struct scores_stats *ret);
+void scores_stats(struct scores *s, struct scores_stats *ret);
 /* Adds to b who sent how much where since the last call, so that it is known next time. Frozen
  * baselines stay as they are. */
 void scores_learn(struct scores *s, struct baseline *b);
