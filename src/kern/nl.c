@@ -83,19 +83,21 @@ static int send_all(struct nl *nl, const void *bytes, size_t n, struct err *e)
 	return 0;
 }
 
+static int wait_for(struct nl *nl, int wait_msec, struct err *e)
+{
+	struct pollfd pfd = {.fd = nl->fd, .events = POLLIN};
+	int ready = sys->poll(&pfd, 1, wait_msec);
+	if (ready < 0 && errno != EINTR)
+		return err_set(e, -errno, "waiting for netlink: %s", strerror(errno));
+	if (ready == 0)
+		return err_set(e, -ETIMEDOUT, "the kernel did not answer over netlink");
+	return 0;
+}
+
 /* One datagram from the kernel into p; its length, -ENOBUFS when answers were lost. */
 static ssize_t receive(struct nl *nl, void *p, size_t max, int wait_msec, struct err *e)
 {
 	for (;;) {
-		struct pollfd pfd = {.fd = nl->fd, .events = POLLIN};
-		int ready = sys->poll(&pfd, 1, wait_msec);
-		if (ready < 0 && errno == EINTR)
-			continue;
-		if (ready < 0)
-			return err_set(e, -errno, "waiting for netlink: %s", strerror(errno));
-		if (ready == 0)
-			return err_set(e, -ETIMEDOUT, "the kernel did not answer over netlink");
-
 		struct sockaddr_nl from = {0};
 		struct iovec iov = {p, max};
 		struct msghdr m = {.msg_name = &from,
@@ -103,7 +105,13 @@ static ssize_t receive(struct nl *nl, void *p, size_t max, int wait_msec, struct
 		                   .msg_iov = &iov,
 		                   .msg_iovlen = 1};
 		ssize_t n = sys->recvmsg(nl->fd, &m, MSG_DONTWAIT);
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		if (n < 0 && errno == EAGAIN) { /* rare: the kernel answers while it is asked */
+			int r = wait_for(nl, wait_msec, e);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return err_set(e, -errno, "reading from netlink: %s", strerror(errno));

@@ -286,17 +286,20 @@ const char *proc_unit_of(const char *cgroup, char dst[static PROC_UNIT_MAX])
 
 int proc_ns_inode(int pid, const char *ns, uint64_t *ret)
 {
-	char name[32];
-	struct stat st;
-	_cleanup_close_ int dir = proc_dir(pid);
+	char path[64], text[64];
 
-	if (dir < 0)
-		return dir;
-	snprintf(name, sizeof(name), "ns/%s", ns);
-	if (fstatat(dir, name, &st, 0) < 0)
+	/* The link's text, "net:[4026531840]": following it would make the kernel open the
+	 * namespace. */
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, ns);
+	else
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", ns);
+	ssize_t n = readlink(path, text, sizeof(text) - 1);
+	if (n < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
-	*ret = st.st_ino;
-	return 0;
+	text[n] = 0;
+	const char *number = strchr(text, '[');
+	return number && sscanf(number, "[%" SCNu64 "]", ret) == 1 ? 0 : -EBADMSG;
 }
 
 static int compare_pids(const void *a, const void *b)

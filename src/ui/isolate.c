@@ -146,6 +146,7 @@ int verb_isolate(struct ctx *c, const struct args *a)
 	int r = check_target(c, a);
 	if (r != EXIT_DONE)
 		return r;
+	host_look_ahead();
 	r = cut_begin(&k, c, a);
 	if (r == EXIT_DONE)
 		r = check_guards(&k);
@@ -158,5 +159,6 @@ int verb_isolate(struct ctx *c, const struct args *a)
 		r = cut_carry_out(&k, question);
 	}
 	cut_end(&k);
+	host_look_ahead_done();
 	return r;
 }

@@ -27,21 +27,29 @@ static const struct step_kind *kind_of(const struct step *s, struct err *e)
 	return NULL;
 }
 
+static void host_free(struct host *h)
+{
+	raw_programs_free(h->programs);
+	layers_free(h->layers);
+	free(h->layers);
+	free(h);
+}
+
 static int host_open(const char *point, void **ret_ctx, struct err *e)
 {
 	struct host *h = calloc(1, sizeof *h);
 	if (!h)
 		return err_set(e, -ENOMEM, "out of memory");
 	snprintf(h->point, sizeof h->point, "%s", point);
-	h->programs = raw_programs_new();
+	ahead_take(h);
+	if (!h->programs)
+		h->programs = raw_programs_new();
 	int r = h->programs ? nl_open(&h->nl, NETLINK_NETFILTER, e)
 	                    : err_set(e, -ENOMEM, "out of memory");
-	if (r < 0) {
-		raw_programs_free(h->programs);
-		free(h);
-	} else {
+	if (r < 0)
+		host_free(h);
+	else
 		*ret_ctx = h;
-	}
 	return r;
 }
 
@@ -51,8 +59,7 @@ static void host_close(void *ctx)
 	if (!h)
 		return;
 	nl_close(&h->nl);
-	raw_programs_free(h->programs);
-	free(h);
+	host_free(h);
 }
 
 /* ---- what this kernel takes ---- */
@@ -119,6 +126,12 @@ int layers_probe(struct host *h, struct layers *ret, struct err *e)
 	size_t n;
 	bool bridge;
 	struct layers l = {0};
+	if (h->layers) {
+		*ret = *h->layers;
+		free(h->layers);
+		h->layers = NULL;
+		return 0;
+	}
 	int r = host_devices(&v, &n, &bridge, e);
 	if (r == 0)
 		r = try_all(h, &l, v, n, bridge, e);
@@ -324,7 +337,9 @@ static int refuse_second(const struct holds *others, struct err *e)
 static int plan_raw(struct host *h, const struct layers *l, struct plan *p, struct err *e)
 {
 	struct err why = {0};
-	if (raw_probe(h->programs, &why) < 0) {
+	if (!h->loaded)
+		h->loaded = raw_probe(h->programs, &why) == 0;
+	if (!h->loaded) {
 		int r = plan_note(p, "frames that a BPF redirect puts on a device pass the cut: %s",
 		                  why.text);
 		return r < 0 ? r : cut_dims(p, l, false, why.text);

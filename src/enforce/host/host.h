@@ -30,6 +30,12 @@ struct hold_time {
 /* From an order's deadlines and the present boot time; -ETIME when it is over already. */
 int hold_time_of(const struct deadlines *d, usec_t boot_now, struct hold_time *ret);
 
+/* Begins to find out what this kernel takes, in threads of its own and changing nothing, for the
+ * driver that this process opens next. That it fails is no harm. A command that began it ends it:
+ * what was not used is dropped. */
+void host_look_ahead(void);
+void host_look_ahead_done(void);
+
 /* Adds to an isolate order what keeps this host alive for days, as the present state needs it: ARP
  * and neighbour discovery for gateways and on-link kept peers, DHCP renewal where an address is
  * leased, router advertisements where they are in use, ICMP too-big. Each permit says why. Changes

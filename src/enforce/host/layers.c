@@ -71,6 +71,7 @@ static int raw_apply(struct host *h, const struct order *o, struct step *s,
 		return err_set(e, -ENOMEM, "out of memory for %zu devices", n);
 	r = attach_all(h->programs, o, &t, v, n, done, &n_done, s, e);
 	raw_programs_done(h->programs);
+	h->loaded = false;
 	if (r == 0)
 		r = raw_result_to_json(done, n_done, &result, e);
 	if (r < 0) {

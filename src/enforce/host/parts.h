@@ -15,6 +15,8 @@ struct host {
 	char point[STEP_POINT_MAX];
 	struct nl nl;                  /* netfilter */
 	struct raw_programs *programs; /* owned */
+	bool loaded;                   /* one of them is there: this kernel takes it */
+	struct layers *layers;         /* owned; what the kernel takes, tried but now; NULL: not */
 };
 
 /* One kind of step; the slots mean what those of driver_ops mean. NULL: nothing to do. */
@@ -104,6 +106,9 @@ void images_free(struct images *m);
 int cut_images(const struct order *o, const char *token, const struct layers *l,
                const struct link *devices, size_t n, const struct hold_time *t, struct images *ret,
                struct err *e);
+/* ahead.c: waits for host_look_ahead and moves what it found into a driver that is being opened. */
+void ahead_take(struct host *h);
+
 /* Finds out by trial (nothing is changed) which layers this kernel takes. */
 int layers_probe(struct host *h, struct layers *ret, struct err *e);
 
