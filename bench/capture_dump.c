@@ -40,7 +40,7 @@ static void print_stats(const struct source_stats *s)
 
 static int run(void *source, struct flowtab *t)
 {
-	const struct packet_sink sink = {flowtab_frame, t};
+	const struct packet_sink sink = {flowtab_frame, flowtab_settle, t};
 	struct source_stats s = {0};
 	struct err e = {0};
 	int r;

@@ -7,10 +7,13 @@
 #include "model/flow.h"
 
 struct packet_sink {
-	/* One frame. data is valid during the call; wire_len is its length on the wire. linktype is
+	/* One frame. data: see settle; wire_len is its length on the wire. linktype is
 	 * a LINKTYPE_ value of the pcap registry. */
 	void (*frame)(void *arg, uint64_t nsec, unsigned linktype, const uint8_t *data,
 	              uint32_t cap_len, uint32_t wire_len);
+	/* Called before the memory of frames that were handed out is used again, and before pump
+	 * returns: until then their data stays valid. May be NULL. */
+	void (*settle)(void *arg);
 	void *arg;
 };
 

@@ -201,8 +201,14 @@ static int ended(struct capture_file *f, struct err *e)
 	return 0;
 }
 
-static int pump(void *ctx, const struct packet_sink *sink, unsigned max, int timeout_ms,
-                struct err *e)
+static void settle(const struct packet_sink *sink)
+{
+	if (sink->settle)
+		sink->settle(sink->arg);
+}
+
+static int read_on(void *ctx, const struct packet_sink *sink, unsigned max, int timeout_ms,
+                   struct err *e)
 {
 	struct capture_file *f = ctx;
 	uint64_t stop = f->packets + max;
@@ -221,11 +227,21 @@ static int pump(void *ctx, const struct packet_sink *sink, unsigned max, int tim
 			return fail(f, -EBADMSG, e, r.why, place(f));
 		if (f->at_end)
 			return ended(f, e);
+		settle(sink);
 		int got = fill(f, timeout_ms, e);
 		if (got <= 0)
 			return got < 0 ? got : 1;
 	}
 	return f->failed ? 0 : 1;
+}
+
+static int pump(void *ctx, const struct packet_sink *sink, unsigned max, int timeout_ms,
+                struct err *e)
+{
+	int r = read_on(ctx, sink, max, timeout_ms, e);
+
+	settle(sink);
+	return r;
 }
 
 static void stats(void *ctx, struct source_stats *ret)

@@ -85,7 +85,7 @@ static int file_of(const void *p, size_t n)
 
 static int read_all(int fd, unsigned max, struct seen *s, struct source_stats *st, struct err *e)
 {
-	const struct packet_sink sink = {see, s};
+	const struct packet_sink sink = {.frame = see, .arg = s};
 	void *ctx;
 	int r;
 	*s = (struct seen){0};
@@ -207,7 +207,7 @@ static void no_capture(void **state)
 
 static void pipes(void **state)
 {
-	const struct packet_sink sink = {see, &(struct seen){0}};
+	const struct packet_sink sink = {.frame = see, .arg = &(struct seen){0}};
 	struct source_stats st = {0};
 	void *ctx;
 	int p[2];

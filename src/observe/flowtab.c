@@ -25,6 +25,7 @@
 
 #define INDEX_LEAST   8u
 #define INDEX_START   16384u
+#define LOOKS_GUESSED 4u  /* packets of a flow that was not seen from its start */
 #define QUEUE         16u /* power of two; half of it between the two steps */
 #define EVICT_SAMPLE  16u
 #define HUGE_PAGE     (UINT64_C(2) << 20)
@@ -46,7 +47,8 @@
 #define K_REVERSED (UINT64_C(1) << 54) /* the higher one opened it */
 #define K_GUESSED  (UINT64_C(1) << 55)
 #define K_CLOSED   (UINT64_C(1) << 56)
-#define K_SPOKE    57 /* two bits: which ends have spoken since the last pause */
+#define K_SETTLED  (UINT64_C(1) << 59) /* its protocol is known, or not to be had */
+#define K_SPOKE    57                  /* two bits: which ends have spoken since the last pause */
 #define K_BOTH     (UINT64_C(3) << K_SPOKE)
 
 struct slot {
@@ -67,6 +69,8 @@ struct side {
 struct item {
 	uint64_t k0, k1, hash;
 	uint64_t first, last, pkts, bytes;
+	const uint8_t *payload;
+	uint32_t payload_len, payload_wire, seq;
 	uint8_t dir, turn, flags;
 	struct side side;
 };
@@ -85,6 +89,7 @@ struct flowtab {
 	uint64_t seed[2];
 	flow_emit_fn emit;
 	flow_resume_fn resume;
+	struct inspect *inspect;
 	void *arg;
 	struct frags *frags;
 	size_t queued, next; /* queue is a ring: next is its oldest */
@@ -176,6 +181,11 @@ void flowtab_on_resume(struct flowtab *t, flow_resume_fn resume)
 	t->resume = resume;
 }
 
+void flowtab_inspect(struct flowtab *t, struct inspect *in)
+{
+	t->inspect = in;
+}
+
 /* ---- keys ---- */
 
 static inline uint64_t mix(uint64_t a, uint64_t b)
@@ -242,13 +252,15 @@ static inline __attribute__((always_inline)) void set_key(const struct flowtab *
 	i->hash = hash_of(t, i->k0, i->k1);
 }
 
-static struct addr addr_of4(uint64_t v)
+static inline struct addr addr_of4(uint64_t v)
 {
 	uint32_t be = htonl((uint32_t)v);
-	return addr_v4(&be);
+	struct addr a = {.family = ADDR_V4};
+	memcpy(a.bytes, &be, sizeof be);
+	return a;
 }
 
-static struct addr addr_of6(const uint8_t *p)
+static inline struct addr addr_of6(const uint8_t *p)
 {
 	/* As it was on the wire: a mapped address in an IPv6 header is no IPv4 packet. */
 	struct addr a = {.family = ADDR_V6};
@@ -256,20 +268,36 @@ static struct addr addr_of6(const uint8_t *p)
 	return a;
 }
 
+/* Who talks to whom: src, dest and proto of a flow. */
+static inline void ends_of(const struct flowtab *t, size_t at, struct flow *ret)
+{
+	const struct slot *s = &t->slots[at];
+	struct endpoint *lo = s->k1 & K_REVERSED ? &ret->dest : &ret->src;
+	struct endpoint *hi = s->k1 & K_REVERSED ? &ret->src : &ret->dest;
+
+	lo->port = (uint16_t)(s->k1 >> K_LO_PORT);
+	hi->port = (uint16_t)(s->k1 >> K_HI_PORT);
+	if (s->k1 & K_V6) {
+		lo->addr = addr_of6(t->sides[at].lo);
+		hi->addr = addr_of6(t->sides[at].hi);
+	} else {
+		lo->addr = addr_of4(s->k0 >> 32);
+		hi->addr = addr_of4(s->k0);
+	}
+	ret->proto = (uint8_t)(s->k1 >> K_PROTO);
+	/* Type and code of ICMP belong to no end. */
+	if (has_types(ret->proto)) {
+		ret->src.port = (uint16_t)(s->k1 >> K_LO_PORT);
+		ret->dest.port = (uint16_t)(s->k1 >> K_HI_PORT);
+	}
+}
+
 static void flow_of(const struct flowtab *t, size_t at, struct flow *ret)
 {
 	const struct slot *s = &t->slots[at];
-	bool v6 = s->k1 & K_V6, rev = s->k1 & K_REVERSED;
-	uint8_t proto = (uint8_t)(s->k1 >> K_PROTO);
-	struct endpoint lo = {.port = (uint16_t)(s->k1 >> K_LO_PORT)};
-	struct endpoint hi = {.port = (uint16_t)(s->k1 >> K_HI_PORT)};
-	lo.addr = v6 ? addr_of6(t->sides[at].lo) : addr_of4(s->k0 >> 32);
-	hi.addr = v6 ? addr_of6(t->sides[at].hi) : addr_of4(s->k0);
+	bool rev = s->k1 & K_REVERSED;
 
 	*ret = (struct flow){
-	    .src = rev ? hi : lo,
-	    .dest = rev ? lo : hi,
-	    .proto = proto,
 	    .vlan = (uint16_t)(s->k1 >> K_VLAN & 0xfff),
 	    .src_guessed = s->k1 & K_GUESSED,
 	    .pkts_toserver = s->pkts[rev] & PKTS_MASK,
@@ -281,10 +309,7 @@ static void flow_of(const struct flowtab *t, size_t at, struct flow *ret)
 	    .start_nsec = s->start,
 	    .end_nsec = s->end,
 	};
-	if (has_types(proto)) {
-		ret->src.port = lo.port;
-		ret->dest.port = hi.port;
-	}
+	ends_of(t, at, ret);
 }
 
 static void put_out(struct flowtab *t, size_t at)
@@ -480,6 +505,32 @@ static __attribute__((noinline)) void resumed(struct flowtab *t, size_t at, uint
 	s->k1 &= ~K_BOTH;
 }
 
+static __attribute__((noinline)) void look_into(struct flowtab *t, size_t at, const struct item *i)
+{
+	const struct packet p = {.payload = i->payload,
+	                         .payload_len = i->payload_len,
+	                         .payload_wire = i->payload_wire,
+	                         .seq = i->seq,
+	                         .tcp_flags = i->flags};
+	struct slot *s = &t->slots[at];
+	bool to_server = i->dir == !!(s->k1 & K_REVERSED);
+	struct flow f;
+
+	ends_of(t, at, &f);
+	if (inspect_packet(t->inspect, &f, i->first, to_server, s->k1 & K_SETTLED, &p))
+		s->k1 |= K_SETTLED;
+}
+
+static inline bool wants_look(const struct slot *s)
+{
+	uint64_t packets = (s->pkts[0] + s->pkts[1]) & PKTS_MASK;
+	/* What was not seen from its start hardly starts now. */
+	uint64_t most = s->k1 & K_GUESSED ? LOOKS_GUESSED : INSPECT_PACKETS;
+	return inspect_wants((uint8_t)(s->k1 >> K_PROTO), (uint16_t)(s->k1 >> K_LO_PORT),
+	                     (uint16_t)(s->k1 >> K_HI_PORT), packets,
+	                     (s->k1 & K_SETTLED) || packets > most);
+}
+
 static inline void count(struct flowtab *t, const struct item *i)
 {
 	size_t found = probe(t, i);
@@ -496,6 +547,8 @@ static inline void count(struct flowtab *t, const struct item *i)
 		s->end = i->last;
 	if (i->first < s->start)
 		s->start = i->first;
+	if (i->payload_len && t->inspect && wants_look(s))
+		look_into(t, at, i);
 }
 
 static void drain(struct flowtab *t)
@@ -543,6 +596,10 @@ static inline __attribute__((always_inline)) void add(struct flowtab *t, const s
 	i->bytes = len;
 	i->turn = p->turn;
 	i->flags = p->tcp_flags;
+	i->payload = p->payload;
+	i->payload_len = p->payload_len;
+	i->payload_wire = p->payload_wire;
+	i->seq = p->seq;
 	__builtin_prefetch(&t->index[home(t, i->hash)]);
 }
 
@@ -565,6 +622,7 @@ static void add_waiting(struct flowtab *t, const struct frag *f)
 	i->pkts = f->pkts;
 	i->bytes = f->bytes;
 	i->turn = i->flags = 0;
+	i->payload_len = 0;
 	if (!f->known)
 		t->truncated += f->pkts;
 }
@@ -656,6 +714,11 @@ void flowtab_frame(void *table, uint64_t nsec, unsigned linktype, const uint8_t 
 		add(t, &p, nsec, wire_len);
 	else
 		long_way(t, nsec, linktype, data, cap_len, wire_len);
+}
+
+void flowtab_settle(void *table)
+{
+	drain(table);
 }
 
 void flowtab_each(struct flowtab *t, bool (*cb)(void *arg, const struct flow *f), void *arg)

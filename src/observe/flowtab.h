@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "model/flow.h"
+#include "observe/inspect.h"
 
 struct flowtab;
 
@@ -37,9 +38,12 @@ int flowtab_new(size_t max_flows, flow_emit_fn emit, void *arg, struct flowtab *
 void flowtab_free(struct flowtab *t); /* takes NULL; emits nothing */
 /* With the arg of flowtab_new; NULL: nobody wants to know. */
 void flowtab_on_resume(struct flowtab *t, flow_resume_fn resume);
-/* Fits struct packet_sink.frame: arg is the table. */
+/* Payloads at the start of flows go to in, which stays the caller's; NULL: nobody looks. */
+void flowtab_inspect(struct flowtab *t, struct inspect *in);
+/* These fit struct packet_sink: arg is the table. With flowtab_inspect, settle is a must. */
 void flowtab_frame(void *table, uint64_t nsec, unsigned linktype, const uint8_t *data,
                    uint32_t cap_len, uint32_t wire_len);
+void flowtab_settle(void *table);
 /* Calls cb for every flow in the table, in no order; cb returns false to stop. Fragments that wait
  * for their first are not in it yet. */
 void flowtab_each(struct flowtab *t, bool (*cb)(void *arg, const struct flow *f), void *arg);

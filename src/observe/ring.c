@@ -160,6 +160,12 @@ static const uint8_t *put_vlan(struct ring *r, const struct tpacket3_hdr *h, con
 	return r->scratch;
 }
 
+static void settle(const struct packet_sink *sink)
+{
+	if (sink->settle)
+		sink->settle(sink->arg);
+}
+
 static void hand_out(struct ring *r, const struct tpacket3_hdr *h, const struct packet_sink *sink)
 {
 	const uint8_t *base = (const uint8_t *)h, *data = base + h->tp_mac;
@@ -173,6 +179,7 @@ static void hand_out(struct ring *r, const struct tpacket3_hdr *h, const struct 
 		return;
 	ether = from.sll_hatype == ARPHRD_ETHER || from.sll_hatype == ARPHRD_LOOPBACK;
 	if (ether && h->tp_status & TP_STATUS_VLAN_VALID && len >= 12 && len <= RING_SNAP) {
+		settle(sink); /* one scratch for all */
 		data = put_vlan(r, h, data, &len);
 		wire += VLAN_SIZE;
 	}
@@ -235,6 +242,7 @@ static int ring_pump(void *ctx, const struct packet_sink *sink, unsigned max, in
 			r->at += h->tp_next_offset;
 			r->left--;
 		}
+		settle(sink);
 		if (!r->left)
 			give_back(r);
 	}

@@ -39,6 +39,7 @@ struct child {
 	struct pollfd poll[OBSERVE_SOURCES_MAX + 1]; /* the last is the channel */
 	size_t n;
 	struct flowtab *flows;
+	struct inspect *inspect;
 	uint64_t sent_nsec; /* changes up to here have been sent */
 	uint64_t newest;    /* last packet's time */
 	struct batch batch[_OBSERVE_MAX];
@@ -113,6 +114,36 @@ static bool child_changed(void *arg, const struct flow *f)
 	return !c->error;
 }
 
+static void child_app(void *arg, const struct app_event *a)
+{
+	struct app_record r;
+
+	record_of_app(a, &r);
+	memcpy(child_room(arg, OBSERVE_APP, sizeof(r)), &r, sizeof(r));
+}
+
+static void child_dns(void *arg, const struct dns_event *d)
+{
+	struct dns_record r;
+
+	record_of_dns(d, &r);
+	memcpy(child_room(arg, OBSERVE_DNS, sizeof(r)), &r, sizeof(r));
+}
+
+static int child_inspect(struct child *c, struct err *e)
+{
+	const struct inspect_sinks sinks = {
+	    .app = c->start.wants & OBSERVE_WANTS_APP ? child_app : NULL,
+	    .dns = c->start.wants & OBSERVE_WANTS_DNS ? child_dns : NULL,
+	    .arg = c,
+	};
+	int r = inspect_new(INSPECT_MEMORY, &sinks, &c->inspect, e);
+
+	if (!r)
+		flowtab_inspect(c->flows, c->inspect);
+	return r;
+}
+
 static void child_stats(struct child *c, enum observe_msg type)
 {
 	struct source_stats sum = {0};
@@ -155,7 +186,7 @@ static bool child_stopped(struct child *c, int timeout_ms)
 
 static int run_file(struct child *c, struct err *e)
 {
-	const struct packet_sink sink = {flowtab_frame, c->flows};
+	const struct packet_sink sink = {flowtab_frame, flowtab_settle, c->flows};
 	int r;
 
 	while ((r = c->source->pump(c->ctx[0], &sink, PUMP_FRAMES, 200, e)) > 0)
@@ -171,7 +202,7 @@ static uint64_t tick_due(const struct child *c)
 
 static int run_live(struct child *c, struct err *e)
 {
-	const struct packet_sink sink = {flowtab_frame, c->flows};
+	const struct packet_sink sink = {flowtab_frame, flowtab_settle, c->flows};
 	uint64_t due = tick_due(c);
 
 	for (unsigned ticks = 1; !c->error && !c->poll[c->n].revents;) {
@@ -229,6 +260,9 @@ static int child_setup(struct child *c, const int *fds, size_t n_fds, struct err
 		return r;
 	if (c->start.wants & OBSERVE_WANTS_RESUME)
 		flowtab_on_resume(c->flows, child_resume);
+	if (c->start.wants & (OBSERVE_WANTS_APP | OBSERVE_WANTS_DNS) &&
+	    (r = child_inspect(c, e)) < 0)
+		return r;
 	for (; c->n < (c->start.live ? n_fds : 1); c->n++) {
 		if ((r = c->source->attach(fds[c->n], &c->ctx[c->n], e)) < 0)
 			return r;

@@ -36,7 +36,7 @@ struct name {
 
 struct living {
 	struct flow_key key;
-	struct watch_flow f;
+	struct seen_flow f;
 	uint64_t was_out, was_in; /* bytes at the last tick */
 	unsigned tries;
 	struct living *next_open; /* list of those whose owner is looked for at the next tick */
@@ -170,7 +170,7 @@ static struct living *living_of(struct watch *w, const struct flow_key *k)
 }
 
 /* What is known of a flow moves to it; who opened it may have been seen the other way round. */
-static void take_app(struct watch *w, struct watch_flow *f)
+static void take_app(struct watch *w, struct seen_flow *f)
 {
 	struct flow_key k = key_of(&f->flow.src, &f->flow.dest, f->flow.proto, 0);
 	struct app *a = app_of(w, &k);
@@ -306,7 +306,7 @@ static void on_changed(struct watch *w, const struct flow *f, const struct owner
 
 static void on_final(struct watch *w, const struct flow *f, const struct owner *owner)
 {
-	struct watch_flow out = {.flow = *f, .owner = owner};
+	struct seen_flow out = {.flow = *f, .owner = owner};
 	struct living *l = NULL;
 
 	if (w->flows) {
@@ -399,7 +399,7 @@ const struct pairs *watch_pairs(struct watch *w)
 	return w->all;
 }
 
-void watch_each(struct watch *w, bool (*cb)(void *arg, const struct watch_flow *f), void *arg)
+void watch_each(struct watch *w, bool (*cb)(void *arg, const struct seen_flow *f), void *arg)
 {
 	struct living *l, *l2;
 

@@ -8,7 +8,7 @@
  *  1. Memory is bounded: at most WATCH_FLOWS living flows, WATCH_APPS protocols and names that wait
  *     for their flow, WATCH_NAMES different names. What does not fit is counted in watch_losses.
  *  2. Who or what was seen once stays known for as long as the flow lives.
- *  3. A pointer handed out (owner, name) is valid until watch_free; a struct watch_flow only in the
+ *  3. A pointer handed out (owner, name) is valid until watch_free; a struct seen_flow only in the
  *     call.
  */
 #ifndef STANCH_OBSERVE_WATCH_H
@@ -24,7 +24,7 @@
 #define WATCH_NAMES (1u << 16)
 #define WATCH_PAIRS (1u << 19)
 
-struct watch_flow {
+struct seen_flow {
 	struct flow flow;
 	const struct owner *owner; /* NULL: nobody looked; pid 0: looked for in vain */
 	enum app_proto app;
@@ -43,7 +43,7 @@ struct watch_config {
 	                      */
 	void *arg;
 	/* A flow that has ended. f is valid in the call. May be NULL. */
-	void (*final)(void *arg, const struct watch_flow *f);
+	void (*final)(void *arg, const struct seen_flow *f);
 };
 
 struct watch;
@@ -64,7 +64,7 @@ void watch_tick(struct watch *w);
 /* Sums over all flows, of those that live as they are now; valid until the next call of it. */
 const struct pairs *watch_pairs(struct watch *w);
 /* The living flows, in no order; cb returns false to stop. */
-void watch_each(struct watch *w, bool (*cb)(void *arg, const struct watch_flow *f), void *arg);
+void watch_each(struct watch *w, bool (*cb)(void *arg, const struct seen_flow *f), void *arg);
 size_t watch_count(const struct watch *w);
 /* The findings as of now, best first, none below FINDING_SCORE_SAY. */
 void watch_findings(struct watch *w, void (*cb)(void *arg, struct finding *f), void *arg);

@@ -50,7 +50,7 @@ struct watching {
 	unsigned ticks;
 };
 
-static void on_final(void *arg, const struct watch_flow *f)
+static void on_final(void *arg, const struct seen_flow *f)
 {
 	struct watching *w = arg;
 

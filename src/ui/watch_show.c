@@ -60,7 +60,7 @@ static void name_json(FILE *to, const char *name)
 	}
 }
 
-void show_flow_json(FILE *to, const struct watch_flow *w)
+void show_flow_json(FILE *to, const struct seen_flow *w)
 {
 	const struct flow *f = &w->flow;
 	char start[TIME_STR_MAX], end[TIME_STR_MAX], src[ADDR_STR_MAX], dest[ADDR_STR_MAX],

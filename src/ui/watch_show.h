@@ -12,7 +12,7 @@
 const char *proto_name(uint8_t proto, char dst[static 8]);
 
 /* One flow as a JSON line, buffered. */
-void show_flow_json(FILE *to, const struct watch_flow *w);
+void show_flow_json(FILE *to, const struct seen_flow *w);
 /* final: the numbers will not change any more. */
 void show_finding(struct out *o, const struct finding *f, bool final);
 /* notes: n sentences of what could not be done. */

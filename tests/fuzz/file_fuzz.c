@@ -48,7 +48,7 @@ static void frame(void *arg, uint64_t nsec, unsigned linktype, const uint8_t *da
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct packet_sink sink = {frame, NULL};
+	const struct packet_sink sink = {.frame = frame};
 	struct sys_ops ops = sys_kernel;
 	struct source_stats s = {0};
 	struct err e = {0};
