@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * owner_dump SECONDS [IFACE…]: the tier bpf by itself. One line of JSON for each flow that ended,
- * with its owner, and for each pause; "ready" on the first line, the sums on the last. SIGTERM ends
- * it.
+ * owner_dump [--cost] SECONDS [IFACE…]: the tier bpf by itself. One line of JSON for each flow that
+ * ended, with its owner, and for each pause; "ready" on the first line, the sums on the last.
+ * SIGTERM ends it.
  */
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "observe/tier_bpf.h"
 
@@ -59,7 +61,14 @@ static void on_tick(void *arg, const struct source_stats *s)
 
 int main(int argc, char **argv)
 {
-	bool ready = false;
+	bool ready = false, cost = argc > 1 && !strcmp(argv[1], "--cost");
+
+	argv += cost;
+	argc -= cost;
+	if (cost && bpf_enable_stats(BPF_STATS_RUN_TIME) < 0) {
+		perror("owner_dump: BPF statistics");
+		return 1;
+	}
 	const struct observe_job job = {
 	    .live = true,
 	    .where = (const char *const *)argv + 2,

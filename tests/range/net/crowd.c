@@ -9,6 +9,8 @@
  *   crowd flood N udp|tcp PORT ADDR FROM   N packets (TCP: SYN), each from another address and
  * port: FROM and those after it, IPv4
  *
+ *   crowd blast MSEC PORT ADDR SIZE        datagrams of SIZE bytes as fast as one process can
+ *
  * Lines on standard output: "spawned PID UID EXE"; "datagram ADDR SPORT PID"; "accepted ADDR SPORT
  * PID WORKER", where PID is what the sender said of itself. "ready" when `serve` listens; SIGTERM
  * ends it.
@@ -27,6 +29,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define AT_ONCE 32
@@ -251,6 +254,26 @@ static int flood(unsigned n, const char *kind, int port, const char *to, const c
 	return failed > n / 10;
 }
 
+static int blast(int msec, int port, const char *to, size_t size)
+{
+	char bytes[65536] = {0};
+	struct sockaddr_storage a;
+	socklen_t n = address(to, port, &a);
+	int fd = socket(a.ss_family, SOCK_DGRAM, 0);
+	struct timespec begin, now;
+
+	if (fd < 0 || size > sizeof(bytes) || connect(fd, (struct sockaddr *)&a, n) < 0)
+		die("connect");
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do {
+		for (int i = 0; i < 200; i++)
+			send(fd, bytes, size, 0);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 <
+	         msec);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
@@ -261,6 +284,8 @@ int main(int argc, char **argv)
 		return spawn(argc, argv);
 	if (!strcmp(verb, "flood") && argc == 7)
 		return flood((unsigned)atoi(argv[2]), argv[3], atoi(argv[4]), argv[5], argv[6]);
+	if (!strcmp(verb, "blast") && argc == 6)
+		return blast(atoi(argv[2]), atoi(argv[3]), argv[4], (size_t)atoi(argv[5]));
 	if (!strcmp(verb, "serve") && argc == 4)
 		serve(atoi(argv[2]), atoi(argv[3]));
 	fprintf(stderr, "usage: see the head of crowd.c\n");
