@@ -28,7 +28,9 @@ static int scrub_environment(void)
 	int bad = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
 		const char *v = getenv(kept[i]);
-		values[i] = v && strlen(v) < 4096 ? strdup(v) : NULL;
+		bool keep = v && strlen(v) < 4096;
+		values[i] = keep ? strdup(v) : NULL;
+		bad |= keep && !values[i];
 	}
 	bad |= clearenv();
 	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
@@ -79,6 +81,8 @@ static int load_config(struct ctx *c, const struct args *a)
 		config_init(&c->config);
 		return EXIT_DONE;
 	}
+	if (r == -ENOMEM)
+		return EXIT_FAILED;
 	out_error(&c->out, "correct it, or give --config /dev/null to go on with the defaults");
 	return EXIT_USAGE;
 }
@@ -161,9 +165,12 @@ int ui_main(int argc, char **argv)
 	struct ctx c = {0};
 	struct args a = {0};
 	struct err e = {0};
-	if (settle_process() < 0)
-		return EXIT_FAILED;
+	int r = settle_process();
 	out_init(&c.out, stdout);
+	if (r < 0) {
+		out_error(&c.out, "cannot start: %s; nothing was changed", strerror(-r));
+		return EXIT_FAILED;
+	}
 	for (int i = 1; i < argc; i++)
 		c.out.json |= !strcmp(argv[i], "--json");
 
@@ -175,7 +182,7 @@ int ui_main(int argc, char **argv)
 	c.out.quiet = args_has(&a, "quiet");
 	c.out.verbose = args_has(&a, "verbose");
 	log_debug_on = c.out.verbose;
-	int r = dispatch(&c, &a);
+	r = dispatch(&c, &a);
 	if (fflush(stdout) != 0 && r == EXIT_DONE)
 		r = EXIT_FAILED;
 	args_free(&a);
