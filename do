@@ -32,6 +32,7 @@ usage: ./do VERB
   build     build/stanch
   demo      plays a breach in network namespaces and contains it
   test      every test, as CI runs it; the last line is "N passed, N failed"
+            (--exhaustive: every fault at every place, half an hour more)
   bench     medians and ratios against peers
   fuzz      each decoder under libFuzzer for FUZZ_SECONDS (60)
   lint      clang-tidy, cppcheck, gcc's analyzer, layers, function size
@@ -228,11 +229,22 @@ range_tests() {
 		say "  skip  range: needs root"
 		return 0
 	fi
-	suite range "$scratch/range.xml" timeout -k 20 1200 "$python" -B -m pytest tests/range -q \
+	# Which faults are tried differs from run to run; the number tells them again.
+	FAULT_SEED=${FAULT_SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
+	export FAULT_SEED
+	limit=1200
+	if [ "${FAULTS:-}" = all ]; then limit=10800; fi
+	say "  faults: ${FAULTS:-some}, FAULT_SEED=$FAULT_SEED"
+	suite range "$scratch/range.xml" timeout -k 20 "$limit" "$python" -B -m pytest tests/range -q \
 		-p no:cacheprovider --junitxml="$scratch/range.xml"
 }
 
 do_test() {
+	case ${1:-} in
+	'') ;;
+	--exhaustive) export FAULTS=all ;;
+	*) die "test takes --exhaustive and nothing else" ;;
+	esac
 	do_setup
 	begun=$(date +%s)
 	scratch=$(mktemp -d /tmp/stanch-test.XXXXXX)
