@@ -63,23 +63,20 @@ static void take_comment(const uint8_t *p, uint32_t n, char comment[static NFT_C
 	}
 }
 
+/* By hand and not by libnftnl, which says nothing when it has no memory for the comment: a table of
+ * ours would read as somebody else's. */
 static int on_table(const struct nlmsghdr *h, void *arg)
 {
 	struct nft_table *head = arg;
-	struct nftnl_table *t = nftnl_table_alloc();
-	if (!t)
-		return oom();
-	uint32_t n = 0;
-	const void *udata = NULL;
-	if (nftnl_table_nlmsg_parse(h, t) >= 0) {
-		if (nftnl_table_is_set(t, NFTNL_TABLE_FLAGS))
-			head->flags = nftnl_table_get_u32(t, NFTNL_TABLE_FLAGS);
-		if (nftnl_table_is_set(t, NFTNL_TABLE_USERDATA))
-			udata = nftnl_table_get_data(t, NFTNL_TABLE_USERDATA, &n);
+	const struct nlattr *a;
+	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
+	{
+		uint16_t n = mnl_attr_get_payload_len(a);
+		if (mnl_attr_get_type(a) == NFTA_TABLE_FLAGS && n == sizeof(uint32_t))
+			head->flags = be32toh(mnl_attr_get_u32(a));
+		if (mnl_attr_get_type(a) == NFTA_TABLE_USERDATA)
+			take_comment(mnl_attr_get_payload(a), n, head->comment);
 	}
-	if (udata)
-		take_comment(udata, n, head->comment);
-	nftnl_table_free(t);
 	return MNL_CB_OK;
 }
 
