@@ -241,7 +241,7 @@ static int read_head(struct cursor *c, size_t max, uint32_t *ret_flags, uint32_t
 	const uint8_t *magic;
 	uint32_t version;
 
-	if (!cursor_take(c, strlen(MAGIC), &magic) || memcmp(magic, MAGIC, strlen(MAGIC)) ||
+	if (!cursor_take(c, strlen(MAGIC), &magic) || memcmp(magic, MAGIC, strlen(MAGIC)) != 0 ||
 	    !cursor_be32(c, &version) || !cursor_be32(c, ret_flags) || !cursor_be32(c, ret_n))
 		return bad(e, "it does not begin as one");
 	if (version != VERSION)
@@ -264,7 +264,7 @@ int baseline_decode(struct baseline *b, const void *bytes, size_t n, struct err 
 		return r;
 	if ((r = sha256_of(bytes, n - SHA256_LEN, hash)) < 0)
 		return err_set(e, r, "out of memory while reading the baseline");
-	if (memcmp(hash, (const uint8_t *)bytes + n - SHA256_LEN, SHA256_LEN))
+	if (memcmp(hash, (const uint8_t *)bytes + n - SHA256_LEN, SHA256_LEN) != 0)
 		return bad(e, "its checksum does not match");
 	if (!(v = calloc(b->max, sizeof(*v))))
 		return err_set(e, -ENOMEM, "out of memory while reading the baseline");

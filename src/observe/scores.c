@@ -93,7 +93,7 @@ static uint32_t exe_of(struct scores *s, const struct owner *o)
 {
 	if (!o || !o->exe[0])
 		return 0;
-	if (strcmp(o->exe, s->exe)) {
+	if (strcmp(o->exe, s->exe) != 0) {
 		s->exe_handle = strpool_put(s->names, o->exe);
 		memcpy(s->exe, o->exe, sizeof(s->exe));
 	}

@@ -5,6 +5,7 @@
 Taken from the captures of tests/range/test_capture.py, so that a kind that is added there is fuzzed
 here. Run it after adding one; the same sources give the same bytes.
 """
+import hashlib
 import os
 import struct
 import sys
@@ -38,7 +39,18 @@ def frames_of(data):
     return link, out
 
 
+def baselines():
+    """src/observe/baseline.c says how one is laid out."""
+    entries = b"".join(bytes([n]) * 16 + struct.pack(">IIIIQQ", 100 + n, 110, 5, 0, 1 << n, 7) for n in range(3))
+    for name, body in (("empty", struct.pack(">8sIII", b"STANCHBL", 1, 0, 0)),
+                       ("three", struct.pack(">8sIII", b"STANCHBL", 1, 1, 3) + entries),
+                       ("version", struct.pack(">8sIII", b"STANCHBL", 2, 0, 0))):
+        put("baseline", name, body + hashlib.sha256(body).digest())
+    put("baseline", "cut", struct.pack(">8sIII", b"STANCHBL", 1, 1, 3) + entries[:50])
+
+
 def main():
+    baselines()
     for name, make in captures.CAPTURES.items():
         if name in ("many", "modified"):
             continue
