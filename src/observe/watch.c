@@ -8,6 +8,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "observe/names.h"
 #include "observe/owner.h"
 
 #define OWNER_TRIES 10 /* ticks in which a flow changed and its owner was looked for in vain */
@@ -51,14 +52,27 @@ struct watch {
 	struct app *apps;
 	struct name *names;
 	struct pairs *done, *all; /* all: done and what lives, made when it is asked for */
+	struct names *answers;
+	struct scores *scores;
 	struct watch_losses losses;
 	usec_t refreshed, ticked;
+	bool answered; /* there is an answer to look for names in */
 };
 
 static bool is_self(void *arg, const struct addr *a)
 {
 	const struct watch *w = arg;
 	return w->owners && owners_is_self(w->owners, a);
+}
+
+static int scores_of(struct watch *w, struct err *e)
+{
+	struct scores_config c = {.is_self = is_self, .arg = w, .baseline = w->config.baseline};
+
+	for (; c.n_resolvers < w->config.n_resolvers && c.n_resolvers < SCORES_RESOLVERS_MAX;
+	     c.n_resolvers++)
+		c.resolvers[c.n_resolvers] = w->config.resolvers[c.n_resolvers];
+	return scores_new(&c, &w->scores, e);
 }
 
 int watch_new(const struct watch_config *config, struct watch **ret, struct err *e)
@@ -71,6 +85,10 @@ int watch_new(const struct watch_config *config, struct watch **ret, struct err 
 	w->config = *config;
 	if (config->look_at_owners &&
 	    ((r = owners_new(&w->owners, e)) < 0 || (r = owners_refresh(w->owners, e)) < 0))
+		goto fail;
+	if ((r = scores_of(w, e)) < 0)
+		goto fail;
+	if ((r = names_new(NAMES_MEMORY, &w->answers, e)) < 0)
 		goto fail;
 	if ((r = pairs_new(WATCH_PAIRS, is_self, w, &w->done)) < 0 ||
 	    (r = pairs_new(WATCH_PAIRS, is_self, w, &w->all)) < 0) {
@@ -109,6 +127,8 @@ void watch_free(struct watch *w)
 	}
 	pairs_free(w->done);
 	pairs_free(w->all);
+	names_free(w->answers);
+	scores_free(w->scores);
 	owners_free(w->owners);
 	free(w);
 }
@@ -196,6 +216,7 @@ void watch_app(void *arg, const struct app_event *event)
 	const char *name = event->name[0] ? intern(w, event->name) : NULL;
 	struct app *a = l ? NULL : app_of(w, &k);
 
+	scores_app(w->scores, event);
 	if (l) {
 		l->f.app = event->app;
 		l->f.source = event->source;
@@ -222,14 +243,33 @@ void watch_app(void *arg, const struct app_event *event)
 
 void watch_dns(void *arg, const struct dns_event *d)
 {
-	(void)arg;
-	(void)d;
+	struct watch *w = arg;
+
+	names_answer(w->answers, d);
+	w->answered |= d->n_addrs > 0;
+	scores_dns(w->scores, d);
 }
 
 void watch_resume(void *arg, const struct resume_event *r)
 {
-	(void)arg;
-	(void)r;
+	scores_resume(((struct watch *)arg)->scores, r);
+}
+
+/* What the client was answered for the address; behind a stub on loopback the stub asked. */
+static void take_answer(struct watch *w, struct seen_flow *f)
+{
+	static const uint8_t stub[4] = {127, 0, 0, 1};
+	const struct addr local = addr_v4(stub);
+	const char *name = NULL;
+
+	if (!w->answered || f->name ||
+	    (names_find(w->answers, &f->flow.src.addr, &f->flow.dest.addr, f->flow.start_nsec,
+	                &name) != 1 &&
+	     (!is_self(w, &f->flow.src.addr) ||
+	      names_find(w->answers, &local, &f->flow.dest.addr, f->flow.start_nsec, &name) != 1)))
+		return;
+	f->name = intern(w, name);
+	f->source = f->name ? NAME_DNS : NAME_NONE;
 }
 
 /* ---- flows ---- */
@@ -297,6 +337,8 @@ static void on_changed(struct watch *w, const struct flow *f, const struct owner
 		l->f.owner = owner;
 	if (!l->f.app)
 		take_app(w, &l->f);
+	take_answer(w, &l->f);
+	scores_flow(w->scores, f, l->f.owner, false);
 	if (!w->owners || l->open || (l->f.owner && l->f.owner->pid) || l->tries >= OWNER_TRIES)
 		return;
 	l->open = true;
@@ -324,7 +366,9 @@ static void on_final(struct watch *w, const struct flow *f, const struct owner *
 		refresh(w, REFRESH_AT_LEAST);
 		look_for_owner(w, f, &out.owner);
 	}
+	take_answer(w, &out);
 	pairs_add(w->done, f, out.owner);
+	scores_flow(w->scores, f, out.owner, true);
 	if (w->config.final)
 		w->config.final(w->config.arg, &out);
 	if (l)
@@ -413,19 +457,21 @@ size_t watch_count(const struct watch *w)
 	return HASH_COUNT(w->flows);
 }
 
-void watch_findings(struct watch *w, void (*cb)(void *arg, struct finding *f), void *arg)
+int watch_findings(struct watch *w, void (*cb)(void *arg, const struct finding *f), void *arg,
+                   struct err *e)
 {
-	const struct pairs *all = watch_pairs(w);
-	struct finding f;
-
-	for (size_t i = 0; i < pairs_count(all); i++) {
-		const struct pair *p = pairs_at(all, i);
-		if (p->bytes_out >= UPLOAD_MIN_BYTES && upload_score(all, p, &f))
-			cb(arg, &f);
-	}
+	return scores_findings(w->scores, cb, arg, e);
 }
 
 struct watch_losses watch_losses(const struct watch *w)
 {
-	return w->losses;
+	struct watch_losses l = w->losses;
+
+	scores_stats(w->scores, &l.scores);
+	return l;
+}
+
+void watch_learn(struct watch *w, struct baseline *b)
+{
+	scores_learn(w->scores, b);
 }

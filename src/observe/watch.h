@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "model/finding.h"
 #include "model/flow.h"
+#include "observe/scores.h"
 #include "observe/upload.h"
 
 #define WATCH_FLOWS (1u << 17)
@@ -35,12 +36,18 @@ struct seen_flow {
 
 struct watch_losses {
 	uint64_t flows, apps, names; /* told but not kept, since a table was full */
+	struct scores_stats scores;
 };
 
+/* All zero but live is a capture. */
 struct watch_config {
 	bool live;           /* rates; flows come more than once */
 	bool look_at_owners; /* by inet_diag and /proc; else the source brings them, or nobody does
 	                      */
+	/* Not owned, must stay; each may be NULL or 0. */
+	const struct baseline *baseline;
+	const struct addr *resolvers; /* that this host is set to ask */
+	size_t n_resolvers;
 	void *arg;
 	/* A flow that has ended. f is valid in the call. May be NULL. */
 	void (*final)(void *arg, const struct seen_flow *f);
@@ -66,8 +73,11 @@ const struct pairs *watch_pairs(struct watch *w);
 /* The living flows, in no order; cb returns false to stop. */
 void watch_each(struct watch *w, bool (*cb)(void *arg, const struct seen_flow *f), void *arg);
 size_t watch_count(const struct watch *w);
-/* The findings as of now, best first, none below FINDING_SCORE_SAY. */
-void watch_findings(struct watch *w, void (*cb)(void *arg, struct finding *f), void *arg);
+/* The findings as of now, best first, none below FINDING_SCORE_SAY; id is 0. -ENOMEM. */
+int watch_findings(struct watch *w, void (*cb)(void *arg, const struct finding *f), void *arg,
+                   struct err *e);
 struct watch_losses watch_losses(const struct watch *w);
+/* Adds what was usual since the last call to b. */
+void watch_learn(struct watch *w, struct baseline *b);
 
 #endif

@@ -104,10 +104,10 @@ static struct finding *found_of(struct watching *w, const struct finding *f)
 }
 
 /* Told when it is first seen, stored once; the numbers at the end are told again. */
-static void report(void *arg, struct finding *f)
+static void report(void *arg, const struct finding *now)
 {
 	struct watching *w = arg;
-	struct finding *known = found_of(w, f);
+	struct finding *known = found_of(w, now), copy = *now, *f = &copy;
 	struct err e = {0};
 
 	if (!known && f->score >= FINDING_SCORE_LOOK && w->n_found < FOUND_MAX) {
@@ -142,7 +142,7 @@ static void on_tick(void *arg, const struct source_stats *s)
 		show_tops(&w->c->out, all, w->top, true);
 		show_stats(&w->c->out, s, pairs_rest(all));
 	}
-	watch_findings(w->watch, report, w);
+	watch_findings(w->watch, report, w, NULL);
 	fflush(w->c->out.to);
 }
 
@@ -196,7 +196,7 @@ static int conclude(struct watching *w, int r, const struct source_stats *s, con
 		w->final = true;
 		if (!o->json)
 			show_tops(o, all, w->top, w->live);
-		watch_findings(w->watch, report, w);
+		watch_findings(w->watch, report, w, NULL);
 		show_stats(o, s, pairs_rest(all));
 	}
 	if (limits[0])

@@ -101,27 +101,41 @@ static json_t *finding_json(const struct finding *f, bool final)
 {
 	char now[TIME_STR_MAX], first[TIME_STR_MAX], last[TIME_STR_MAX], src[ADDR_STR_MAX],
 	    dest[ADDR_STR_MAX], id[16], proto[8];
-	json_t *reasons = json_array(), *o;
+	json_t *reasons = json_array(), *orders = json_array(), *o;
 
 	for (size_t i = 0; i < f->n_reasons; i++)
 		json_array_append_new(reasons, json_string(f->reasons[i]));
-	o = json_pack("{s:s s:s s:s s:f s:s s:s s:s s:I s:I s:s s:s s:o s:s s:s s:b}", "timestamp",
+	for (size_t i = 0; i < f->n_orders; i++)
+		json_array_append_new(orders, json_string(f->orders[i]));
+	o = json_pack("{s:s s:s s:s s:f s:s s:s s:I s:I s:s s:s s:o s:s s:s s:o s:b}", "timestamp",
 	              time_str(wall_now(), now), "event_type", "finding", "kind",
 	              finding_kind_str(f->kind), "score", f->score, "src_ip",
-	              addr_str(&f->src.addr, src), "dest_ip", addr_str(&f->dest.addr, dest),
-	              "proto", proto_name(f->proto, proto), "bytes_out", (json_int_t)f->bytes_out,
-	              "bytes_in", (json_int_t)f->bytes_in, "first", time_str(f->first, first),
-	              "last", time_str(f->last, last), "reasons", reasons, "benign", f->benign,
-	              "selector", f->selector, "final", final);
+	              addr_str(&f->src.addr, src), "proto", proto_name(f->proto, proto),
+	              "bytes_out", (json_int_t)f->bytes_out, "bytes_in", (json_int_t)f->bytes_in,
+	              "first", time_str(f->first, first), "last", time_str(f->last, last),
+	              "reasons", reasons, "benign", f->benign, "selector", f->selector, "orders",
+	              orders, "final", final);
 	if (o && f->id) {
 		snprintf(id, sizeof(id), "f%u", f->id);
 		json_object_set_new(o, "id", json_string(id));
 	}
+	/* Many destinations (a scan): there is no one to name. */
+	if (o && f->dest.addr.family)
+		json_object_set_new(o, "dest_ip", json_string(addr_str(&f->dest.addr, dest)));
+	if (o && f->domain[0])
+		json_object_set_new(o, "domain", json_string(f->domain));
 	if (o && f->dest.port)
 		json_object_set_new(o, "dest_port", json_integer(f->dest.port));
 	if (o && f->src.port)
 		json_object_set_new(o, "src_port", json_integer(f->src.port));
 	return o;
+}
+
+static const char *finding_whom(const struct finding *f, char dst[static ADDR_STR_MAX])
+{
+	if (f->domain[0])
+		return f->domain;
+	return f->dest.addr.family ? addr_str(&f->dest.addr, dst) : "many";
 }
 
 void show_finding(struct out *o, const struct finding *f, bool final)
@@ -136,12 +150,13 @@ void show_finding(struct out *o, const struct finding *f, bool final)
 	if (f->id)
 		snprintf(id, sizeof(id), "f%u  ", f->id);
 	out_line(o, "%s%sscore %.2f  %s from %s to %s%s", out_on(o, style), id, f->score,
-	         finding_kind_str(f->kind), addr_str(&f->src.addr, src),
-	         addr_str(&f->dest.addr, dest), out_off(o, style));
+	         finding_kind_str(f->kind), addr_str(&f->src.addr, src), finding_whom(f, dest),
+	         out_off(o, style));
 	for (size_t i = 0; i < f->n_reasons; i++)
 		out_line(o, "    %s", f->reasons[i]);
 	out_line(o, "    harmless if: %s", f->benign);
-	out_line(o, "    to cut it: stanch block %s", f->selector);
+	for (size_t i = 0; i < f->n_orders; i++)
+		out_line(o, "    %s stanch %s", i ? "or:       " : "to cut it:", f->orders[i]);
 }
 
 void show_stats(struct out *o, const struct source_stats *s, const struct pair *rest)
