@@ -615,7 +615,8 @@ static void count_resume(struct channels *t, const struct pending *p)
 	struct channel *c = get(t, &k, f->start_nsec);
 	struct beat x;
 
-	if (!may_pause(c, flow, p->at_nsec))
+	/* A SYN that is tried again beats by the clock, too, and is no conversation. */
+	if ((f->proto == IPPROTO_TCP && !answered(f)) || !may_pause(c, flow, p->at_nsec))
 		return;
 	x = burst_of(c, f, flow);
 	keep_beat(t, c, &c->resumes, &x);

@@ -310,6 +310,17 @@ static void test_beacon_in_pairs(void **state_)
 	assert_true(finish(s, FINDING_BEACON) >= 0.70);
 }
 
+static struct resume_event pause_of(struct flow f, double up_to, double goes_on, unsigned bursts,
+                                    unsigned out, unsigned in)
+{
+	f.bytes_toserver = bursts * out;
+	f.bytes_toclient = bursts * in;
+	f.pkts_toserver = bursts * 2;
+	f.pkts_toclient = bursts * 2;
+	f.end_nsec = T0 + (uint64_t)(up_to * 1e9);
+	return (struct resume_event){f, T0 + (uint64_t)(goes_on * 1e9)};
+}
+
 static void test_beacon_udp(void **state_)
 {
 	struct scores *s = scores_plain();
@@ -323,17 +334,17 @@ static void test_beacon_udp(void **state_)
 	for (int i = 0; i < 60; i++)
 		refused(s, "10.0.0.5", "203.0.113.5:443", i * 15, i % 2);
 	assert_true(finish(s, FINDING_BEACON) == 0);
-}
-
-static struct resume_event pause_of(struct flow f, double up_to, double goes_on, unsigned bursts,
-                                    unsigned out, unsigned in)
-{
-	f.bytes_toserver = bursts * out;
-	f.bytes_toclient = bursts * in;
-	f.pkts_toserver = bursts * 2;
-	f.pkts_toclient = bursts * 2;
-	f.end_nsec = T0 + (uint64_t)(up_to * 1e9);
-	return (struct resume_event){f, T0 + (uint64_t)(goes_on * 1e9)};
+	/* Nor is it where its tries all fall into one flow. */
+	s = scores_plain();
+	struct flow f = conn("10.0.0.5", "203.0.113.5:443", IPPROTO_TCP, 0, 0, 0, 0);
+	f.tcp_toserver = SYN;
+	f.tcp_toclient = 0;
+	for (unsigned i = 1; i <= 60; i++) {
+		struct resume_event r = pause_of(f, i * 60 - 59, i * 60, i, 148, 0);
+		r.flow.pkts_toclient = 0;
+		scores_resume(s, &r);
+	}
+	assert_true(finish(s, FINDING_BEACON) == 0);
 }
 
 static double in_one_connection(const char *to, double jitter, unsigned out, unsigned in,
