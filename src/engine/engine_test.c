@@ -408,16 +408,15 @@ static void at_most_three_syncs(void **unused)
 	struct with w;
 	struct sys_ops ops = sys_kernel;
 	ops.fsync = ops.fdatasync = counted;
-	opened(&w);
-	applied(&w, 600);
-	with_close(&w);
-	n_syncs = 0;
 	sys = &ops;
-	opened(&w);
-	applied(&w, 600);
-	with_close(&w);
+	for (unsigned used = 0; used < 2; used++) { /* the first makes journal and key */
+		n_syncs = 0;
+		opened(&w);
+		applied(&w, 600);
+		with_close(&w);
+		assert_int_equal(n_syncs, used ? 2 : 3);
+	}
 	sys = &sys_kernel;
-	assert_int_equal(n_syncs, 2);
 }
 
 static void failures_are_taken_back(void **unused)
@@ -722,7 +721,12 @@ static void assert_agreed(const char *spec, enum job job)
 		report_free(&rep);
 	}
 	with_close(&w);
-	assert_int_equal(journal_verify(state, NULL, &c, &e), 0);
+	int x = journal_verify(state, NULL, &c, &e);
+	if (x == -ENOENT) { /* nothing was ever ordered */
+		assert_false(there("cut"));
+		return;
+	}
+	assert_int_equal(x, 0);
 	if (!c.intact)
 		print_message("%s: %s\n", spec, c.problem);
 	assert_true(c.intact);

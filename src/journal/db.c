@@ -130,6 +130,13 @@ void db_stmtp(sqlite3_stmt *const *s)
 	sqlite3_finalize(*s);
 }
 
+static bool is_unborn(sqlite3 *db)
+{
+	const char *file = sqlite3_db_filename(db, "main");
+	size_t n = file ? strlen(file) : 0;
+	return n > 4 && !strcmp(file + n - 4, ".new");
+}
+
 static int guards(sqlite3 *db, bool writes)
 {
 	static const struct {
@@ -141,6 +148,7 @@ static int guards(sqlite3 *db, bool writes)
 	    {SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1}, /* a log that stays keeps its blocks */
 	};
 	int rc = SQLITE_OK;
+	bool unborn = is_unborn(db); /* is synced when it is named */
 	for (size_t i = 0; rc == SQLITE_OK && i < ARRAY_SIZE(flags); i++)
 		rc = sqlite3_db_config(db, flags[i].op, flags[i].value, NULL);
 	sqlite3_extended_result_codes(db, 1);
@@ -148,10 +156,11 @@ static int guards(sqlite3 *db, bool writes)
 	sqlite3_busy_timeout(db, DB_BUSY_MS);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db,
-		                  writes ? "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
-		                           "PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON"
-		                         : "PRAGMA query_only=ON; PRAGMA temp_store=MEMORY;"
-		                           "PRAGMA cell_size_check=ON",
+		                  unborn   ? "PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON"
+		                  : writes ? "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
+		                             "PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON"
+		                           : "PRAGMA query_only=ON; PRAGMA temp_store=MEMORY;"
+		                             "PRAGMA cell_size_check=ON",
 		                  NULL, NULL, NULL);
 	return rc;
 }
@@ -211,14 +220,6 @@ static int wal_grow(const char *dir, struct err *e)
 	return r ? err_set(e, r, "cannot preallocate %s: %s", path, strerror(-r)) : 0;
 }
 
-static int dir_sync(const char *dir, struct err *e)
-{
-	_cleanup_close_ int fd = sys->open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	if (fd < 0 || sys->fsync(fd))
-		return err_set(e, -errno, "cannot sync %s: %s", dir, strerror(errno));
-	return 0;
-}
-
 static int schema_write(sqlite3 *db)
 {
 	const char *const parts[] = {"BEGIN IMMEDIATE", schema_main, schema_views,
@@ -230,52 +231,136 @@ static int schema_write(sqlite3 *db)
 	return rc;
 }
 
-/* SQLite would sync seven times on the way to an empty file; it is made without, synced once and
- * renamed, so that a journal is there whole or not at all. */
-static int make_fill(const char *path, struct err *e)
+/* ---- a journal's birth ----
+ *
+ * SQLite would sync seven times on the way to an empty file. Ours is written beside its place
+ * without any, is synced once when its first transaction is in it, and then gets its name: it is
+ * there whole, with an order, or not at all. That fsync of a new file brings its name to the disk,
+ * too, is what ext4, XFS, btrfs and f2fs do; the name it gets after that may be lost with the
+ * power, and is found again by db_open_finished.
+ */
+
+static void unborn_path(const char *dir, const char *more, char dst[static PATH_MAX])
 {
-	sqlite3 *db = NULL;
-	int rc = sqlite3_open_v2(path, &db,
+	snprintf(dst, PATH_MAX, "%s/" DB_FILE ".new%s", dir, more);
+}
+
+static int unborn_remove(const char *dir, struct err *e)
+{
+	static const char *const parts[] = {"-wal", "-shm", "-journal", ""};
+	char path[PATH_MAX];
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		unborn_path(dir, parts[i], path);
+		if (sys->unlink(path) && errno != ENOENT)
+			return err_set(e, -errno, "cannot remove %s: %s", path, strerror(errno));
+	}
+	return 0;
+}
+
+static int unborn_make(const char *dir, sqlite3 **ret, struct err *e)
+{
+	char path[PATH_MAX];
+	int r = unborn_remove(dir, e);
+	if (r)
+		return r;
+	unborn_path(dir, "", path);
+	int rc = sqlite3_open_v2(path, ret,
 	                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
 	                             SQLITE_OPEN_NOFOLLOW,
 	                         VFS_NAME);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db,
+		rc = sqlite3_exec(*ret,
 		                  "PRAGMA synchronous=OFF; PRAGMA page_size=4096;"
 		                  "PRAGMA journal_mode=MEMORY",
 		                  NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
-		rc = schema_write(db);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
-	int r = rc == SQLITE_OK ? 0 : db_error(db, rc, e);
-	rc = sqlite3_close(db);
-	return r || rc == SQLITE_OK ? r : db_error(NULL, rc, e);
+		rc = schema_write(*ret);
+	return rc == SQLITE_OK ? 0 : db_error(*ret, rc, e);
 }
 
-static int make_file(const char *dir, const char *path, struct err *e)
+static int unborn_name(const char *dir, struct err *e)
 {
-	static const char *const leftovers[] = {"-wal", "-shm", "-journal", ""};
-	char tmp[PATH_MAX + 8], old[PATH_MAX + 16];
-	snprintf(tmp, sizeof tmp, "%s.new", path);
-	for (size_t i = 0; i < ARRAY_SIZE(leftovers); i++) {
-		snprintf(old, sizeof old, "%s%s", tmp, leftovers[i]);
-		if (sys->unlink(old) && errno != ENOENT)
-			return err_set(e, -errno, "cannot remove %s: %s", old, strerror(errno));
+	char from[PATH_MAX], to[PATH_MAX];
+	unborn_path(dir, "", from);
+	snprintf(to, sizeof to, "%s/" DB_FILE, dir);
+	_cleanup_close_ int fd = sys->open(from, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+	if (fd < 0 || sys->fsync(fd) || sys->rename(from, to))
+		return err_set(e, -errno, "cannot write %s: %s", to, strerror(errno));
+	return 0;
+}
+
+/* The mode is changed last: who finds it knows that all of the transaction was written before. */
+static int birth(const char *dir, sqlite3 **db, int *log_pages, struct err *e)
+{
+	int rc = sqlite3_exec(*db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
+	int r = rc == SQLITE_OK ? 0 : db_error(*db, rc, e);
+	sqlite3_close(*db);
+	*db = NULL;
+	if (!r)
+		r = unborn_name(dir, e);
+	if (r) {
+		(void)unborn_remove(dir, NULL);
+		return r;
 	}
-	int r = make_fill(tmp, e);
+	/* The transaction is on disk, come what may. */
+	if (db_open(dir, DB_WRITE, db, NULL) == 0)
+		db_watch_log(*db, log_pages);
+	return 0;
+}
+
+int db_commit(const char *dir, sqlite3 **db, int *log_pages, struct err *e)
+{
+	int r = db_run(*db, e, "COMMIT", "");
+	return r || !is_unborn(*db) ? r : birth(dir, db, log_pages, e);
+}
+
+#define MODE_AT 18 /* file format, write and read version: 2 is WAL (sqlite.org/fileformat.html)   \
+	            */
+
+static bool finished(const char *path)
+{
+	uint8_t mode[2] = {0};
+	_cleanup_close_ int fd = sys->open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+	return fd >= 0 && sys->pread(fd, mode, sizeof mode, MODE_AT) == sizeof mode &&
+	       mode[0] == 2 && mode[1] == 2;
+}
+
+int db_open_finished(const char *dir, sqlite3 **ret, struct err *e)
+{
+	char path[PATH_MAX];
+	int64_t whole = 0;
+	sqlite3 *db = NULL;
+	unborn_path(dir, "", path);
+	int r = finished(path) ? vfs_install(e) : -ENOENT;
 	if (r)
 		return r;
-	_cleanup_close_ int fd = sys->open(tmp, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
-	if (fd < 0 || sys->fdatasync(fd) || sys->rename(tmp, path))
-		return err_set(e, -errno, "cannot write %s: %s", path, strerror(errno));
-	return dir_sync(dir, e);
+	int rc = sqlite3_open_v2(path, &db,
+	                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
+	                         VFS_NAME);
+	r = rc == SQLITE_OK ? identify(db, e) : db_error(db, rc, e);
+	if (r == 1)
+		r = db_number(db, &whole, e,
+		              "SELECT integrity_check = 'ok' FROM pragma_integrity_check", "");
+	if (r || !whole) {
+		sqlite3_close(db);
+		return -ENOENT;
+	}
+	*ret = db;
+	return 0;
+}
+
+int db_adopt(const char *dir, sqlite3 *db, bool good, struct err *e)
+{
+	sqlite3_close(db);
+	return good ? unborn_name(dir, e) : unborn_remove(dir, e);
 }
 
 /* Blocks for the file itself come in chunks, and the log is kept at its size. */
 static int settle(sqlite3 *db, const char *dir, struct err *e)
 {
 	int keep = 1, chunk = DB_CHUNK;
+	if (is_unborn(db))
+		return 0;
 	sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
 	sqlite3_file_control(db, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
 	int r = identify(db, e);
@@ -296,9 +381,8 @@ static int open_file(const char *dir, enum db_how how, sqlite3 **ret, struct err
 	bool missing = stat(path, &st) != 0;
 	if (missing && (how != DB_WRITE || errno != ENOENT))
 		return err_set(e, -errno, "no journal at %s: %s", path, strerror(errno));
-	int r = missing && how == DB_WRITE ? make_file(dir, path, e) : 0;
-	if (r)
-		return r;
+	if (missing)
+		return unborn_make(dir, ret, e);
 	int flags = how == DB_LOOK ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
 	int rc = sqlite3_open_v2(path, ret, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
 	                         how == DB_LOOK ? VFS_NAME_LOOK : VFS_NAME);
@@ -367,5 +451,12 @@ void db_close(sqlite3 *db, int pages_in_log)
 {
 	if (db && pages_in_log > DB_WAL_HIGH)
 		sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	char dir[PATH_MAX] = "";
+	if (db && is_unborn(db))
+		snprintf(dir, sizeof dir, "%s", sqlite3_db_filename(db, "main"));
 	sqlite3_close(db);
+	if (dir[0]) {
+		*strrchr(dir, '/') = 0;
+		(void)unborn_remove(dir, NULL);
+	}
 }

@@ -25,8 +25,17 @@ enum db_how {
 	DB_MEMORY, /* dir is not used */
 };
 
-/* -ENOENT, -EBADMSG (not ours, damaged), -EACCES, -EROFS, -ENOSPC, -EIO, … */
+/* -ENOENT, -EBADMSG (not ours, damaged), -EACCES, -EROFS, -ENOSPC, -EIO, …
+ * DB_WRITE where there is no journal begins one beside its place, without a sync; its first
+ * db_commit gives it its name. Until then nobody else sees it, and closing it removes it. */
 int db_open(const char *dir, enum db_how how, sqlite3 **ret, struct err *e);
+/* Commits. When this returns 0 the transaction is on disk, and *db may be another handle, or NULL
+ * when the file that was just named could not be opened again. */
+int db_commit(const char *dir, sqlite3 **db, int *log_pages, struct err *e);
+/* A journal that was finished but whose name did not reach the disk before the power went. Opens it
+ * for looking into; db_adopt then closes it and gives it its name, or removes it. -ENOENT: none. */
+int db_open_finished(const char *dir, sqlite3 **ret, struct err *e);
+int db_adopt(const char *dir, sqlite3 *db, bool good, struct err *e);
 /* From now on *pages says how long the log is after each commit. */
 void db_watch_log(sqlite3 *db, int *pages);
 /* Moves the log into the file when it is long; failing to is no harm. Takes NULL. */

@@ -64,7 +64,7 @@ int fallback_copy(sqlite3 *from, struct store *to, struct err *e)
 	if (!r && seen.seq)
 		r = head_write(to->db, &to->tip, to->key, e);
 	if (!r)
-		r = db_run(to->db, e, "COMMIT", "");
+		r = store_commit(to, e);
 	if (r) {
 		db_run(to->db, NULL, "ROLLBACK", "");
 		memset(&to->tip, 0, sizeof to->tip);
@@ -122,7 +122,7 @@ static int fallback_begin(struct journal *j, struct store *to, const struct err 
 	if (!r)
 		r = head_write(to->db, &to->tip, to->key, e);
 	if (!r)
-		r = db_run(to->db, e, "COMMIT", "");
+		r = store_commit(to, e);
 	free(body);
 	return r;
 }
@@ -386,7 +386,7 @@ static int take_all(struct takeover *t, struct store *from, bool note, struct er
 	if (!r && note && t->taken)
 		r = take_note(t, hex_encode(from->tip.hash, SHA256_LEN, head), e);
 	if (!r)
-		r = db_run(t->j->at.db, e, "COMMIT", "");
+		r = store_commit(&t->j->at, e);
 	if (r) {
 		db_run(t->j->at.db, NULL, "ROLLBACK", "");
 		t->j->at.tip = before;

@@ -804,6 +804,78 @@ static void killed_while_made(void **state)
 	assert_true(deaths > 10);
 }
 
+static void rename_back(const char *how)
+{
+	assert_int_equal(shell("cd %s && rm -f journal.db-wal journal.db-shm && mv journal.db "
+	                       "journal.db.new && %s",
+	                       dir, how),
+	                 0);
+}
+
+static unsigned orders_now(void)
+{
+	unsigned *ids = NULL;
+	size_t n = 0;
+	struct journal *j = opened(JOURNAL_WRITE);
+	assert_int_equal(journal_list_orders(j, NULL, false, &ids, &n, NULL), 0);
+	free(ids);
+	journal_close(j);
+	return (unsigned)n;
+}
+
+/* The power goes after the first transaction was synced, and the journal's name is lost. What is
+ * not whole is no journal, and never was one that anything was done after. */
+static void a_lost_name_is_found(void **state)
+{
+	static const struct {
+		const char *how;
+		unsigned orders;
+	} cases[] = {
+	    {"true", 1},
+	    {"truncate -s 0 journal.db.new", 0},
+	    {"truncate -s 20480 journal.db.new", 0},
+	    {"printf '\\1\\1' | dd of=journal.db.new bs=1 seek=18 conv=notrunc status=none", 0},
+	    {"dd if=/dev/zero of=journal.db.new bs=4096 seek=1 count=1 conv=notrunc status=none",
+	     0},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		gone(NULL);
+		fresh(NULL);
+		struct journal *j = opened(JOURNAL_WRITE);
+		put(j);
+		journal_close(j);
+		rename_back(cases[i].how);
+		assert_int_equal(orders_now(), cases[i].orders);
+		j = opened(JOURNAL_WRITE);
+		assert_int_equal(put(j), cases[i].orders + 1);
+		journal_close(j);
+		assert_intact();
+	}
+}
+
+/* Opened and nothing said: nothing is left. A birth that fails is none either. */
+static void nothing_is_born_of_nothing(void **state)
+{
+	journal_close(opened(JOURNAL_WRITE));
+	assert_int_equal(shell("test \"$(ls %s | tr '\\n' ' ')\" = 'key key.pub lock '", dir), 0);
+
+	struct journal *j = opened(JOURNAL_CUT);
+	bad = sys_kernel;
+	bad.fsync = bad_fdatasync;
+	fail_fsyncs = 1;
+	sys = &bad;
+	assert_true(put(j) > 0);
+	assert_non_null(journal_degraded(j));
+	journal_close(j);
+	sys = &sys_kernel;
+	assert_int_equal(shell("test -e %s/journal.db -o -e %s/journal.db.new", dir, dir) == 0, 0);
+	j = opened(JOURNAL_CUT);
+	assert_null(journal_degraded(j));
+	journal_close(j);
+	assert_int_equal(orders_now(), 1);
+	assert_intact();
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, gone)
@@ -814,6 +886,8 @@ int main(void)
 	    T(incidents_open_and_close),
 	    T(findings_and_notes),
 	    T(one_sync_per_commit),
+	    T(a_lost_name_is_found),
+	    T(nothing_is_born_of_nothing),
 	    T(readers_do_not_block),
 	    T(writers_wait),
 	    T(tampering_is_found),

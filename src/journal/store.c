@@ -57,10 +57,34 @@ static int lock_take(const char *dir, int *ret, struct err *e)
 	return 0;
 }
 
+int store_commit(struct store *s, struct err *e)
+{
+	return db_commit(s->dir, &s->db, s->log_pages, e);
+}
+
+/* What was finished is taken up only when its whole chain holds and its head is signed. */
+static int adopt(const char *dir, struct err *e)
+{
+	char path[PATH_MAX];
+	struct store copy;
+	sqlite3 *db;
+	snprintf(path, sizeof path, "%s/" DB_FILE, dir);
+	if (access(path, F_OK) == 0 || db_open_finished(dir, &db, NULL))
+		return 0;
+	int r = store_open_memory(&copy, e);
+	bool good = r == 0 && fallback_copy(db, &copy, NULL) == 0 && copy.tip.seq > 0;
+	if (r == 0)
+		store_close(&copy);
+	return r ? r : db_adopt(dir, db, good, e);
+}
+
 int store_open(const char *dir, struct store *ret, struct err *e)
 {
 	struct store s = {.lock = -1};
+	snprintf(s.dir, sizeof s.dir, "%s", dir);
 	int r = lock_take(dir, &s.lock, e);
+	if (!r)
+		r = adopt(dir, e);
 	if (!r)
 		r = db_open(dir, DB_WRITE, &s.db, e);
 	if (!r && !(s.log_pages = calloc(1, sizeof *s.log_pages)))
@@ -164,7 +188,7 @@ static int commit_here(struct journal *j, struct err *e)
 		r = head_write(j->at.db, &j->at.tip, j->at.key, e);
 	sys->mark("journal:commit");
 	if (!r)
-		r = db_run(j->at.db, e, "COMMIT", "");
+		r = store_commit(&j->at, e);
 	sys->mark("journal:committed");
 	return r;
 }

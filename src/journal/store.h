@@ -30,6 +30,7 @@ struct store {
 	sqlite3 *db;
 	struct seal_key *key; /* NULL: only read */
 	int lock;             /* -1: none */
+	char dir[PATH_MAX];   /* "": memory */
 	int *log_pages;       /* owned; SQLite counts in it */
 	struct tip tip;
 };
@@ -54,6 +55,8 @@ int store_dir(const char *dir, bool create, struct err *e);
 int store_open(const char *dir, struct store *ret, struct err *e);
 int store_open_memory(struct store *ret, struct err *e);
 void store_close(struct store *s);
+/* As db_commit, of what was begun with BEGIN IMMEDIATE. */
+int store_commit(struct store *s, struct err *e);
 
 /* Puts one entry into the open transaction, or into one of its own. With JOURNAL_CUT a failure of
  * the place makes the journal move under /run and say it there. */

@@ -100,6 +100,7 @@ static const struct {
 /* Stands behind SQLite's own file object. */
 struct tail {
 	int fd;
+	bool new_log; /* held nothing when it was opened, and was not synced since */
 	int (*sync)(sqlite3_file *, int);
 	sqlite3_io_methods methods; /* SQLite's, with our xSync */
 };
@@ -117,14 +118,29 @@ static struct tail *tail_of(sqlite3_file *f, const sqlite3_vfs *base)
 	return (struct tail *)(void *)((char *)f + n);
 }
 
-/* Both shims stand on the same family of files, so one size fits. Directory entries need no sync
- * here: every file of a journal is made, and its directory synced, when the journal is made. */
+/* Both shims stand on the same family of files, so one size fits. The directory is not synced: see
+ * "a journal's birth" in db.c. */
 static int shim_sync(sqlite3_file *f, int flags)
 {
 	struct tail *t = tail_of(f, shims[0].base);
 	if (t->fd < 0)
 		return t->sync(f, flags);
+	/* SQLite syncs the head of a log before the frames behind it, lest old frames be taken for
+	 * its own. A new log has no old frames: the sync of its first commit does for both. */
+	if (t->new_log) {
+		t->new_log = false;
+		return SQLITE_OK;
+	}
 	return sys->fdatasync(t->fd) ? SQLITE_IOERR_FSYNC : SQLITE_OK;
+}
+
+/* A log begins with a magic number; one that was only preallocated begins with zeros. */
+static bool has_no_head(int fd)
+{
+	uint8_t head[4] = {0};
+	static const uint8_t zero[sizeof head];
+	return fd >= 0 && sys->pread(fd, head, sizeof head, 0) >= 0 &&
+	       !memcmp(head, zero, sizeof head);
 }
 
 static int shim_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *ret_flags)
@@ -136,6 +152,7 @@ static int shim_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flag
 	if (rc != SQLITE_OK || !f->pMethods)
 		return rc;
 	t->fd = opened_last;
+	t->new_log = (flags & SQLITE_OPEN_WAL) && has_no_head(t->fd);
 	t->sync = f->pMethods->xSync;
 	t->methods = *f->pMethods;
 	t->methods.xSync = shim_sync;

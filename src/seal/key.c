@@ -98,7 +98,7 @@ static int write_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
-static int file_write(const char *dir, const struct form *f, const char *text, size_t n,
+static int file_write(const char *dir, const struct form *f, const char *text, size_t n, bool sync,
                       struct err *e)
 {
 	char path[PATH_MAX], tmp[PATH_MAX];
@@ -114,7 +114,7 @@ static int file_write(const char *dir, const struct form *f, const char *text, s
 		return err_set(e, -errno, "cannot create the key file %s: %s", tmp,
 		               strerror(errno));
 	int r = write_all(fd, text, n);
-	if (!r && sys->fsync(fd))
+	if (!r && sync && sys->fsync(fd))
 		r = -errno;
 	if (sys->close(fd) && !r)
 		r = -errno;
@@ -190,7 +190,8 @@ static int public_write(const char *dir, const struct seal_key *k, struct err *e
 	char pem[PEM_MAX];
 	if (!EVP_PKEY_get_raw_public_key(k->pkey, raw, &n) || n != RAW_LEN)
 		return err_set(e, -EIO, "cannot derive the public key");
-	return file_write(dir, &form_public, pem, pem_write(&form_public, raw, pem), e);
+	/* Not synced: it is written again from the private half where it does not read. */
+	return file_write(dir, &form_public, pem, pem_write(&form_public, raw, pem), false, e);
 }
 
 int seal_key_new(struct seal_key **ret, struct err *e)
@@ -223,7 +224,7 @@ static int key_create(const char *dir, struct seal_key **ret, struct err *e)
 	 * a public one without its private half is simply replaced. */
 	r = public_write(dir, k, e);
 	if (!r)
-		r = file_write(dir, &form_private, pem, n, e);
+		r = file_write(dir, &form_private, pem, n, true, e);
 	OPENSSL_cleanse(pem, sizeof pem);
 	if (r) {
 		seal_key_free(k);
@@ -235,17 +236,20 @@ static int key_create(const char *dir, struct seal_key **ret, struct err *e)
 
 int seal_key_open(const char *dir, bool create, struct seal_key **ret, struct err *e)
 {
-	struct seal_key *k;
+	struct seal_key *k = NULL;
 	int r = key_from_file(dir, &form_private, &k, e);
 	if (r == -ENOENT && create)
 		return key_create(dir, ret, e);
 	if (r)
 		return r;
 
-	char path[PATH_MAX];
-	snprintf(path, sizeof path, "%s/%s", dir, form_public.file);
-	if (create && access(path, F_OK))
+	char pem[PEM_MAX];
+	uint8_t raw[RAW_LEN];
+	r = file_read(dir, &form_public, pem, NULL);
+	if (r == -ENOENT || (r == 0 && pem_read(&form_public, pem, raw)))
 		r = public_write(dir, k, e);
+	else
+		r = 0;
 	if (r) {
 		seal_key_free(k);
 		return r;

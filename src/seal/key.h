@@ -16,7 +16,8 @@
 
 struct seal_key; /* a private or a public key */
 
-/* Reads DIR/key; makes the pair if absent and `create`, and DIR/key.pub when only that is absent.
+/* Reads DIR/key; makes the pair if absent and `create`, and DIR/key.pub when only that is absent
+ * or no key (it is not synced).
  * -ENOENT: absent; -EBADMSG: not one of ours; -EPERM: others may read it. */
 int seal_key_open(const char *dir, bool create, struct seal_key **ret, struct err *e);
 /* Reads DIR/key.pub: verifies only. */
