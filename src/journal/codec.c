@@ -55,7 +55,7 @@ static json_t *json_text(const char *s)
 
 static char *dump(json_t *o, bool ok)
 {
-	char *text = o && ok ? json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+	char *text = o && ok ? field_dump(o) : NULL;
 	json_decref(o);
 	return text;
 }

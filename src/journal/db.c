@@ -314,8 +314,9 @@ int db_commit(const char *dir, sqlite3 **db, int *log_pages, struct err *e)
 	return r || !is_unborn(*db) ? r : birth(dir, db, log_pages, e);
 }
 
-#define MODE_AT 18 /* file format, write and read version: 2 is WAL (sqlite.org/fileformat.html)   \
-	            */
+#define MODE_AT                                                                                    \
+	18 /* file format, write and read version: 2 is WAL (sqlite.org/fileformat.html)           \
+	    */
 
 static bool finished(const char *path)
 {

@@ -94,3 +94,16 @@ int field_copy(char *dst, size_t n, const char *src, const char *what, struct er
 	memcpy(dst, src, len + 1);
 	return 0;
 }
+
+char *field_dump(const json_t *v)
+{
+	const size_t flags = JSON_COMPACT | JSON_SORT_KEYS;
+	size_t n = json_dumpb(v, NULL, 0, flags);
+	char *text = n ? malloc(n + 1) : NULL;
+	if (!text || json_dumpb(v, text, n, flags) != n) {
+		free(text);
+		return NULL;
+	}
+	text[n] = '\0';
+	return text;
+}

@@ -14,6 +14,10 @@ int field_load(const char *text, size_t max, const char *what, json_t **ret, str
 /* json_unpack_ex with its message turned into a sentence about `what`. End fmt's object with '!' so
  * that unknown keys are refused. -EBADMSG. */
 int field_unpack(json_t *object, const char *what, struct err *e, const char *fmt, ...);
+/* The value as compact text with sorted keys, malloc'd; NULL: out of memory. Not json_dumps, which
+ * with sorted keys does not look whether a key could be put (jansson 2.14) and would leave a hole
+ * where memory ran out. */
+char *field_dump(const json_t *v);
 /* Copies a string that must fit; -EBADMSG else. */
 int field_copy(char *dst, size_t n, const char *src, const char *what, struct err *e);
 

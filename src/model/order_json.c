@@ -65,7 +65,7 @@ int order_to_json(const struct order *o, struct buf *out)
 	json_t *root = order_object(o);
 	if (!root)
 		return -ENOMEM;
-	char *text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
+	char *text = field_dump(root);
 	json_decref(root);
 	if (!text)
 		return -ENOMEM;

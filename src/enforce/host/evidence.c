@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "enforce/host/sessions.h"
 #include "kern/proc.h"
+#include "model/field.h"
 
 #define ROWS_MAX  65536
 #define BYTES_MAX ((size_t)STEP_PAYLOAD_MAX * 3 / 4)
@@ -182,7 +183,7 @@ static char *to_text(const struct evidence *v, const struct netns_counts *n)
 	                         (json_int_t)v->packet_sockets.unlisted, "namespaces", "others",
 	                         (json_int_t)n->seen, "containers", (json_int_t)n->visited,
 	                         "denied", (json_int_t)n->denied, "cut_short", (int)n->cut_short);
-	char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+	char *text = root ? field_dump(root) : NULL;
 	json_decref(root);
 	return text;
 }

@@ -22,7 +22,7 @@ static void json_unrefp(json_t **j)
 
 static int dump(json_t *j, char **ret, struct err *e)
 {
-	char *text = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+	char *text = j ? field_dump(j) : NULL;
 	if (!text)
 		return err_set(e, -ENOMEM, "out of memory for a step's payload");
 	*ret = text;
