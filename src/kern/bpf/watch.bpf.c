@@ -792,6 +792,39 @@ INLINE bool is_copy(struct __sk_buff *skb, enum watch_way way, const struct watc
 	return way == WATCH_IN && shared && f->cookie != bpf_get_socket_cookie(skb);
 }
 
+/* Fills the key. False: this packet is not counted in a flow (what cannot be read is in the rest, a
+ * raw socket's copy of what belongs to another kind of socket nowhere). */
+INLINE bool find_key(struct __sk_buff *skb, enum watch_way way, struct bpf_sock *sk,
+                     const struct watch_sock *s, struct watch_key *k, struct packet *p)
+{
+	if (!read_ip(skb, way, k, p)) {
+		add_rest(WATCH_REST_UNREAD, skb);
+		return false;
+	}
+	read_upper(skb, way, k, p);
+	if (s && s->flags & SOCK_IS_RAW && way == WATCH_IN &&
+	    (k->proto == IPPROTO_TCP || k->proto == IPPROTO_UDP))
+		return false;
+	k->netns = s ? s->netns : netns_of(address_of(sk));
+	if (k->proto == IPPROTO_UDP && s && skb->pkt_type == PACKET_HOST)
+		k->sock = s->cookie;
+	return true;
+}
+
+/* A packet of a flow that is there. */
+INLINE void go_on(struct __sk_buff *skb, enum watch_way way, const struct watch_key *k,
+                  const struct packet *p, const struct watch_sock *s, struct watch_flow *f)
+{
+	if (is_copy(skb, way, s, f))
+		return;
+	if (s && s->who.pid && !same_who(&s->who, &f->who))
+		f->who = s->who;
+	__u64 at = now();
+	if (watch_pause && at > f->last && at - f->last > watch_pause)
+		tell(skb, WATCH_RESUMED, k, f, at);
+	add(skb, way, p, f, at);
+}
+
 INLINE void count(struct __sk_buff *skb, enum watch_way way)
 {
 	struct watch_key k = {0};
@@ -799,37 +832,19 @@ INLINE void count(struct __sk_buff *skb, enum watch_way way)
 	struct bpf_sock *sk = skb->sk;
 	if (!sk)
 		return;
-	if (!read_ip(skb, way, &k, &p)) {
-		add_rest(WATCH_REST_UNREAD, skb);
-		return;
-	}
-	read_upper(skb, way, &k, &p);
 	const struct watch_sock *s = bpf_sk_storage_get(&watch_socks, sk, 0, 0);
-	bool raw = s && s->flags & SOCK_IS_RAW;
-	/* A raw socket's copy of what belongs to another kind of socket. */
-	if (raw && way == WATCH_IN && (k.proto == IPPROTO_TCP || k.proto == IPPROTO_UDP))
+	if (!find_key(skb, way, sk, s, &k, &p))
 		return;
-	k.netns = s ? s->netns : netns_of(address_of(sk));
-	if (k.proto == IPPROTO_UDP && s && skb->pkt_type == PACKET_HOST)
-		k.sock = s->cookie;
 	struct watch_flow *f = bpf_map_lookup_elem(&watch_flows, &k);
 	if (f && opens(&p) && is_over(f)) {
 		tell(skb, WATCH_ENDED, &k, f, now());
 		bpf_map_delete_elem(&watch_flows, &k);
 		f = 0;
 	}
-	if (!f) {
+	if (f)
+		go_on(skb, way, &k, &p, s, f);
+	else
 		start_flow(skb, way, &k, &p, s);
-		return;
-	}
-	if (is_copy(skb, way, s, f))
-		return;
-	if (s && s->who.pid && !same_who(&s->who, &f->who))
-		f->who = s->who;
-	__u64 at = now();
-	if (watch_pause && at > f->last && at - f->last > watch_pause)
-		tell(skb, WATCH_RESUMED, &k, f, at);
-	add(skb, way, &p, f, at);
 }
 
 SEC("cgroup_skb/egress")
