@@ -112,8 +112,12 @@ class Range:
         self.shell = Shell(self.v, self.dir)
         self.shell.must(f"mount -t tmpfs tmpfs /run && : >{self.conf} && "
                         "ip route add 203.0.113.0/24 dev up0")
+        # Neighbours are fixed: no datagram waits for ARP, which a cut keeps from being answered.
+        link = json.loads(subprocess.run(["ip", "-n", self.p, "-j", "link", "show", "up0"], check=True,
+                                         capture_output=True, timeout=30).stdout)[0]
+        for addr in (KEPT, BAD):
+            self.shell.must(f"ip neigh replace {addr} lladdr {link['address']} nud permanent dev up0")
         self.open_sockets()
-        # Neighbours known beforehand: a first datagram must not wait for ARP.
         for _ in range(50):
             if not self.cut_off():
                 return
