@@ -171,17 +171,18 @@ asan_units() {
 		units -C build-asan --suite unit --no-rebuild --logbase units
 }
 # Left out: priv-role (valgrind's own calls die of its seccomp, and pidfd_open is none it knows) and
-# engine-malloc (its own malloc takes the place of valgrind's). engine runs without its matrices of
+# engine-malloc (its own malloc takes the place of valgrind's), kern-watchprog (it waits for the kernel
+# by the clock, and valgrind is too slow for that). engine runs without its matrices of
 # faults, half an hour here; ASan runs all of them.
 valgrind_units() {
-	for t in priv-role engine-malloc; do
+	for t in priv-role engine-malloc kern-watchprog; do
 		note skip "valgrind $t: see valgrind_units in ./do"
 	done
 	export STANCH_TEST_BRIEF=1
 	# shellcheck disable=SC2046
 	units -C build --no-rebuild --logbase valgrind --timeout-multiplier 10 \
 		$(meson test -C build --suite unit --no-rebuild --list 2>/dev/null | sed 's/.* //' |
-			grep -vxE 'priv-role|engine-malloc') \
+			grep -vxE 'priv-role|engine-malloc|kern-watchprog') \
 		--wrapper "valgrind -q --suppressions=$top/tests/valgrind.supp --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --trace-children=no"
 }
 

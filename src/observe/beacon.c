@@ -73,6 +73,8 @@ static unsigned join_bursts(struct beat *v, unsigned n, double *gap)
 	unsigned small = 0, between = 0, kept = 0;
 	double wide;
 
+	if (n < 2)
+		return n;
 	for (unsigned i = 1; i < n; i++)
 		gap[i - 1] = (double)(v[i].at_nsec - v[i - 1].at_nsec);
 	qsort(gap, n - 1, sizeof(*gap), by_value);

@@ -33,7 +33,12 @@ struct observe_start {
 	uint64_t wants;   /* bits of enum observe_wants */
 };
 
-enum observe_wants { OBSERVE_WANTS_APP = 1, OBSERVE_WANTS_DNS = 2, OBSERVE_WANTS_RESUME = 4 };
+enum observe_wants {
+	OBSERVE_WANTS_APP = 1,
+	OBSERVE_WANTS_DNS = 2,
+	OBSERVE_WANTS_RESUME = 4,
+	OBSERVE_WANTS_FLOWS = 8
+};
 
 struct flow_record {
 	uint64_t pkts_toserver, pkts_toclient, bytes_toserver, bytes_toclient;

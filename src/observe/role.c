@@ -84,6 +84,8 @@ static void child_record(struct child *c, enum observe_msg type, const struct fl
 {
 	struct flow_record r;
 
+	if (!(c->start.wants & OBSERVE_WANTS_FLOWS))
+		return;
 	record_of_flow(f, &r);
 	memcpy(child_room(c, type, sizeof(r)), &r, sizeof(r));
 }
@@ -305,7 +307,7 @@ struct parent {
 
 static int on_flows(struct parent *p, const struct msg *m, bool final)
 {
-	if (m->len % sizeof(struct flow_record))
+	if (!p->job->flow || m->len % sizeof(struct flow_record))
 		return -EBADMSG;
 	for (size_t at = 0; at < m->len; at += sizeof(struct flow_record)) {
 		struct flow f;
@@ -432,7 +434,8 @@ static int start(struct parent *p, const int *fds, struct err *e)
 	    .max_flows = job->max_flows,
 	    .idle_ms = 120000,
 	    .wants = (job->app ? OBSERVE_WANTS_APP : 0) | (job->dns ? OBSERVE_WANTS_DNS : 0) |
-	             (job->resume ? OBSERVE_WANTS_RESUME : 0),
+	             (job->resume ? OBSERVE_WANTS_RESUME : 0) |
+	             (job->flow ? OBSERVE_WANTS_FLOWS : 0),
 	};
 	int r = role_spawn("observe", fds, job->n, &p->child, e);
 

@@ -31,7 +31,8 @@ struct observe_job {
 	size_t max_flows; /* held at once; what is over is put out early and counted */
 	const volatile sig_atomic_t *stop; /* set by a signal handler; may be NULL */
 	void *arg;
-	/* final: the flow has left the table; else it changed and will come again. */
+	/* final: the flow has left the table; else it changed and will come again. NULL: only what
+	 * payloads say is wanted. */
 	void (*flow)(void *arg, const struct flow *f, bool final);
 	/* What else is seen; each may be NULL: not wanted, and not looked for. */
 	void (*app)(void *arg, const struct app_event *a);

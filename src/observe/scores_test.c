@@ -631,7 +631,7 @@ static void test_no_dns_tunnels(void **state_)
 		snprintf(name, sizeof(name), "d%s.cloudfront.net", hash);
 		dns(s, "10.0.0.6", "10.0.0.1", i, 1, name, 80, "198.51.100.4");
 		snprintf(name, sizeof(name), "%u.%u.0.10.in-addr.arpa", (unsigned)draw() % 256,
-		         i % 256);
+		         (unsigned)i % 256);
 		dns(s, "10.0.0.6", "10.0.0.1", i, 12, name, 60, NULL);
 	}
 	score = best(s, FINDING_DNS_TUNNEL);

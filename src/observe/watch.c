@@ -47,7 +47,7 @@ struct living {
 
 struct watch {
 	struct watch_config config;
-	struct owners *owners; /* NULL: they are not looked for */
+	struct owners *owners; /* live: those that are known, and our own addresses */
 	struct living *flows, *open;
 	struct app *apps;
 	struct name *names;
@@ -83,7 +83,7 @@ int watch_new(const struct watch_config *config, struct watch **ret, struct err 
 	if (r < 0)
 		return r;
 	w->config = *config;
-	if (config->look_at_owners &&
+	if (config->live &&
 	    ((r = owners_new(&w->owners, e)) < 0 || (r = owners_refresh(w->owners, e)) < 0))
 		goto fail;
 	if ((r = scores_of(w, e)) < 0)
@@ -195,7 +195,7 @@ static void take_app(struct watch *w, struct seen_flow *f)
 	struct flow_key k = key_of(&f->flow.src, &f->flow.dest, f->flow.proto, 0);
 	struct app *a = app_of(w, &k);
 
-	if (!a && f->flow.src_guessed) {
+	if (!a) {
 		k = key_of(&f->flow.dest, &f->flow.src, f->flow.proto, 0);
 		a = app_of(w, &k);
 	}
@@ -339,7 +339,8 @@ static void on_changed(struct watch *w, const struct flow *f, const struct owner
 		take_app(w, &l->f);
 	take_answer(w, &l->f);
 	scores_flow(w->scores, f, l->f.owner, false);
-	if (!w->owners || l->open || (l->f.owner && l->f.owner->pid) || l->tries >= OWNER_TRIES)
+	if (!w->config.look_at_owners || l->open || (l->f.owner && l->f.owner->pid) ||
+	    l->tries >= OWNER_TRIES)
 		return;
 	l->open = true;
 	l->next_open = w->open;
@@ -362,7 +363,8 @@ static void on_final(struct watch *w, const struct flow *f, const struct owner *
 	}
 	if (w->apps && !out.app)
 		take_app(w, &out);
-	if (w->owners && (!out.owner || !out.owner->pid) && (!l || l->tries < OWNER_TRIES)) {
+	if (w->config.look_at_owners && (!out.owner || !out.owner->pid) &&
+	    (!l || l->tries < OWNER_TRIES)) {
 		refresh(w, REFRESH_AT_LEAST);
 		look_for_owner(w, f, &out.owner);
 	}
@@ -377,10 +379,14 @@ static void on_final(struct watch *w, const struct flow *f, const struct owner *
 
 void watch_owned_flow(void *arg, const struct flow *f, const struct owner *owner, bool final)
 {
+	struct watch *w = arg;
+
+	if (owner && w->owners)
+		owner = owners_keep(w->owners, owner);
 	if (final)
-		on_final(arg, f, owner);
+		on_final(w, f, owner);
 	else
-		on_changed(arg, f, owner);
+		on_changed(w, f, owner);
 }
 
 void watch_flow(void *arg, const struct flow *f, bool final)

@@ -42,8 +42,7 @@ struct watch_losses {
 /* All zero but live is a capture. */
 struct watch_config {
 	bool live;           /* rates; flows come more than once */
-	bool look_at_owners; /* by inet_diag and /proc; else the source brings them, or nobody does
-	                      */
+	bool look_at_owners; /* by inet_diag and /proc; else a live source brings them */
 	/* Not owned, must stay; each may be NULL or 0. */
 	const struct baseline *baseline;
 	const struct addr *resolvers; /* that this host is set to ask */
@@ -63,7 +62,7 @@ void watch_flow(void *w, const struct flow *f, bool final);
 void watch_app(void *w, const struct app_event *a);
 void watch_dns(void *w, const struct dns_event *d);
 void watch_resume(void *w, const struct resume_event *r);
-/* The same as watch_flow for a source that knows the owner. */
+/* The same as watch_flow for a source that knows the owner, which is needed in the call only. */
 void watch_owned_flow(void *w, const struct flow *f, const struct owner *owner, bool final);
 /* After the changed flows of a tick: looks for owners, makes rates. */
 void watch_tick(struct watch *w);

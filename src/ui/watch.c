@@ -14,6 +14,7 @@
 #include "base/sys.h"
 #include "kern/link.h"
 #include "observe/role.h"
+#include "observe/tier_bpf.h"
 #include "observe/watch.h"
 #include "ui/args.h"
 #include "ui/ctx.h"
@@ -25,7 +26,7 @@ const struct opt watch_opts[] = {
     {"file", 0, OPT_TEXT, "CAPTURE", "read a capture (pcap, pcapng; - for standard input)"},
     {"run", 0, OPT_DURATION, "DUR", "stop after that long (default: at Ctrl-C)"},
     {"top", 0, OPT_COUNT, "N", "rows of each table (default 10)"},
-    {"tier", 0, OPT_TEXT, "T", "insist on this way of looking: tpacket_v3, or file"},
+    {"tier", 0, OPT_TEXT, "T", "insist on this way of looking: bpf, tpacket_v3, or file"},
     {0},
 };
 
@@ -38,11 +39,17 @@ const struct opt watch_opts[] = {
 #define FOUND_MAX      256
 #define OUT_BUFFER     (1u << 18)
 
+/* The rungs of the ladder, best first. */
+enum rung { RUNG_ANY, RUNG_BPF, RUNG_PACKETS, RUNG_FILE };
+
 struct watching {
 	struct ctx *c;
 	bool live, screen;
 	size_t top;
 	struct watch *watch;
+	struct tier_bpf *bpf; /* counts and owners come from there; NULL: from the packets */
+	enum rung rung;
+	bool named;                      /* interfaces were given */
 	struct finding found[FOUND_MAX]; /* told and, if that was possible, stored */
 	size_t n_found, n_findings;
 	bool store; /* until the journal refuses */
@@ -60,6 +67,11 @@ static void on_final(void *arg, const struct seen_flow *f)
 static void on_flow(void *arg, const struct flow *f, bool final)
 {
 	watch_flow(((struct watching *)arg)->watch, f, final);
+}
+
+static void on_owned_flow(void *arg, const struct flow *f, const struct owner *owner, bool final)
+{
+	watch_owned_flow(((struct watching *)arg)->watch, f, owner, final);
 }
 
 static void on_app(void *arg, const struct app_event *a)
@@ -129,10 +141,25 @@ static void report(void *arg, const struct finding *now)
 	w->n_findings += w->final && f->score >= FINDING_SCORE_LOOK;
 }
 
-static void on_tick(void *arg, const struct source_stats *s)
+/* What the programs counted; drops are the capture's, which brings the names. */
+static void merge_stats(struct watching *w, struct source_stats *s)
+{
+	uint64_t dropped = s->dropped;
+
+	if (!w->bpf)
+		return;
+	tier_bpf_stats(w->bpf, s);
+	s->dropped += dropped;
+}
+
+static void on_tick(void *arg, const struct source_stats *packets)
 {
 	struct watching *w = arg;
+	struct source_stats merged = *packets, *s = &merged;
 
+	if (w->bpf)
+		tier_bpf_tick(w->bpf, NULL);
+	merge_stats(w, s);
 	watch_tick(w->watch);
 	if (++w->ticks % TICKS_A_SCREEN)
 		return;
@@ -199,6 +226,8 @@ static int conclude(struct watching *w, int r, const struct source_stats *s, con
 		watch_findings(w->watch, report, w, NULL);
 		show_stats(o, s, pairs_rest(all));
 	}
+	if (w->bpf)
+		out_info(o, "tier bpf: %s", tier_bpf_blind(w->bpf));
 	if (limits[0])
 		out_info(o, "sandbox of the reading child: %s", limits);
 	fflush(o->to);
@@ -207,9 +236,10 @@ static int conclude(struct watching *w, int r, const struct source_stats *s, con
 	return w->n_findings ? EXIT_FOUND : EXIT_DONE;
 }
 
-static int run(struct watching *w, const char *const *where, size_t n, usec_t run_for)
+static struct observe_job job_of(struct watching *w, const char *const *where, size_t n,
+                                 usec_t run_for)
 {
-	const struct observe_job job = {
+	return (struct observe_job){
 	    .live = w->live,
 	    .where = where,
 	    .n = n,
@@ -224,37 +254,80 @@ static int run(struct watching *w, const char *const *where, size_t n, usec_t ru
 	    .resume = on_resume,
 	    .tick = on_tick,
 	};
-	const struct watch_config config = {
+}
+
+static int rung_of(const char *tier, bool live, struct err *e)
+{
+	static const struct {
+		const char *name;
+		enum rung rung;
+		bool live;
+	} rungs[] = {
+	    {"bpf", RUNG_BPF, true},
+	    {"tpacket_v3", RUNG_PACKETS, true},
+	    {"file", RUNG_FILE, false},
+	};
+
+	if (!tier)
+		return RUNG_ANY;
+	for (size_t i = 0; i < ARRAY_SIZE(rungs); i++)
+		if (rungs[i].live == live && !strcmp(rungs[i].name, tier))
+			return (int)rungs[i].rung;
+	return err_set(e, -EOPNOTSUPP, "there is no tier %.32s for %s; there %s", tier,
+	               live ? "an interface" : "a capture",
+	               live ? "are: bpf, tpacket_v3" : "is: file");
+}
+
+/* Opens the programs where they are wanted and possible. job must stay. 0 also where one rung down
+ * is to be taken, which is told. */
+static int open_bpf(struct watching *w, const struct observe_job *job, struct err *e)
+{
+	struct err why = {0};
+
+	if (!w->live || w->rung == RUNG_PACKETS)
+		return 0;
+	if (tier_bpf_open(job, on_owned_flow, &w->bpf, &why) == 0)
+		return 0;
+	if (w->rung == RUNG_BPF)
+		return err_set(e, why.code, "%s", why.text);
+	if (!w->screen)
+		out_info(&w->c->out, "tier tpacket_v3, owners are looked up: %s", why.text);
+	return 0;
+}
+
+static int run(struct watching *w, const char *const *where, size_t n, usec_t run_for)
+{
+	struct observe_job job = job_of(w, where, n, run_for), counted = job;
+	struct watch_config config = {
 	    .live = w->live,
-	    .look_at_owners = w->live,
 	    .arg = w,
 	    .final = w->c->out.json ? on_final : NULL,
 	};
 	struct source_stats s = {0};
 	char limits[128] = "";
 	struct err e = {0};
-	int r = watch_new(&config, &w->watch, &e);
+	int r;
 
 	stop_catch();
+	/* Interfaces that were not named are all of them, in every network namespace. */
+	counted.n = w->named ? n : 0;
+	counted.tick = NULL;
+	if ((r = open_bpf(w, &counted, &e)) == 0) {
+		config.look_at_owners = w->live && !w->bpf;
+		r = watch_new(&config, &w->watch, &e);
+	}
+	if (w->bpf) {
+		job.flow = NULL;
+		job.resume = NULL;
+	}
 	if (!r)
 		r = observe_run(&job, &s, limits, &e);
-	return conclude(w, r, &s, limits, &e);
-}
-
-static int check_tier(const char *tier, bool live, struct err *e)
-{
-	static const char *const later[] = {"bpf", "conntrack", "inet_diag"};
-	const char *have = live ? "tpacket_v3" : "file";
-
-	if (!tier || !strcmp(tier, have))
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(later); i++)
-		if (!strcmp(tier, later[i]))
-			return err_set(e, -EOPNOTSUPP,
-			               "this build has no tier %s; %s is what it has here", tier,
-			               have);
-	return err_set(e, -EOPNOTSUPP, "there is no tier %.32s for %s; the one there is: %s", tier,
-	               live ? "an interface" : "a capture", have);
+	if (w->bpf && w->watch)
+		tier_bpf_flush(w->bpf, NULL);
+	merge_stats(w, &s);
+	r = conclude(w, r, &s, limits, &e);
+	tier_bpf_close(w->bpf);
+	return r;
 }
 
 /* Interfaces as named, or all of them. */
@@ -292,8 +365,10 @@ int verb_watch(struct ctx *c, const struct args *a)
 		err_set(&e, -EINVAL, "--top %" PRIu64 " is too many, at most %d", top, TOP_MAX);
 		return ctx_fail(c, EXIT_USAGE, &e);
 	}
-	if (check_tier(args_text(a, "tier", NULL), w.live, &e) < 0)
+	if ((r = rung_of(args_text(a, "tier", NULL), w.live, &e)) < 0)
 		return ctx_fail(c, EXIT_REFUSED, &e);
+	w.rung = (enum rung)r;
+	w.named = a->n_pos > 0;
 	w.screen = w.live && !c->out.json && c->out.width > 0;
 	setvbuf(c->out.to, NULL, _IOFBF, OUT_BUFFER);
 	r = w.live ? run_live(&w, a, run_for) : run(&w, &file, 1, run_for);

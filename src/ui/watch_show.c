@@ -41,8 +41,9 @@ static void owner_json(FILE *to, const struct owner *w)
 	if (!w->pid)
 		o = json_pack("{s:s}", "owner_unknown", w->why_unknown);
 	else
-		o = json_pack("{s:{s:i s:I s:s s:s s:s}}", "owner", "pid", w->pid, "uid",
-		              (json_int_t)w->uid, "comm", w->comm, "exe", w->exe, "unit", w->unit);
+		o = json_pack("{s:{s:i s:I s:s s:s s:s s:s}}", "owner", "pid", w->pid, "uid",
+		              (json_int_t)w->uid, "comm", w->comm, "exe", w->exe, "unit", w->unit,
+		              "parents", w->chain);
 	text = o ? json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 	if (text && strlen(text) > 2)
 		fprintf(to, ",%.*s", (int)strlen(text) - 2, text + 1);
@@ -165,14 +166,15 @@ void show_stats(struct out *o, const struct source_stats *s, const struct pair *
 
 	if (o->json) {
 		out_json(o,
-		         json_pack("{s:s s:s s:I s:I s:I s:I s:I s:I s:I s:I s:I s:s}", "timestamp",
-		                   time_str(wall_now(), now), "event_type", "stats", "packets",
-		                   (json_int_t)s->packets, "bytes", (json_int_t)s->bytes, "dropped",
-		                   (json_int_t)s->dropped, "truncated", (json_int_t)s->truncated,
-		                   "undecoded", (json_int_t)s->undecoded, "malformed",
-		                   (json_int_t)s->malformed, "evicted", (json_int_t)s->evicted,
-		                   "flows", (json_int_t)s->flows, "unlisted_flows",
-		                   (json_int_t)rest->flows, "tier", s->tier));
+		         json_pack("{s:s s:s s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:s}",
+		                   "timestamp", time_str(wall_now(), now), "event_type", "stats",
+		                   "packets", (json_int_t)s->packets, "bytes", (json_int_t)s->bytes,
+		                   "dropped", (json_int_t)s->dropped, "truncated",
+		                   (json_int_t)s->truncated, "undecoded", (json_int_t)s->undecoded,
+		                   "malformed", (json_int_t)s->malformed, "evicted",
+		                   (json_int_t)s->evicted, "flows", (json_int_t)s->flows,
+		                   "unlisted_flows", (json_int_t)rest->flows, "unowned_bytes",
+		                   (json_int_t)s->unowned, "tier", s->tier));
 		return;
 	}
 	out_line(o,
