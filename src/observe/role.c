@@ -382,9 +382,20 @@ static bool over(const struct parent *p)
 	return (p->job->stop && *p->job->stop) || (p->until && boot_now() >= p->until);
 }
 
+/* A stream of messages must not keep a person waiting. */
+static void idle(const struct parent *p, usec_t *last)
+{
+	usec_t now = boot_now();
+
+	if (!p->job->idle || now - *last < OBSERVE_IDLE_MSEC * USEC_PER_MSEC)
+		return;
+	*last = now;
+	p->job->idle(p->job->arg);
+}
+
 static int listen_to(struct parent *p)
 {
-	usec_t give_up = 0;
+	usec_t give_up = 0, last = 0;
 	struct msg m;
 	int r;
 
@@ -396,7 +407,8 @@ static int listen_to(struct parent *p)
 		}
 		if (give_up && boot_now() > give_up)
 			return -ETIMEDOUT;
-		r = msg_next(p->reader, 50, &m);
+		idle(p, &last);
+		r = msg_next(p->reader, OBSERVE_IDLE_MSEC, &m);
 		if (r == -EAGAIN || r == -EINTR)
 			continue;
 		if (r <= 0)

@@ -40,7 +40,10 @@ struct observe_job {
 	void (*resume)(void *arg, const struct resume_event *r);
 	/* live: after the changed flows of one tick; may be NULL. */
 	void (*tick)(void *arg, const struct source_stats *s);
+	/* At least every OBSERVE_IDLE_MSEC, whatever comes in or does not; may be NULL. */
+	void (*idle)(void *arg);
 };
+#define OBSERVE_IDLE_MSEC 50
 
 /* Runs the job to its end. limits gets what the sandbox could not do here ("" none). Errors of the
  * sources are those of their open; -EBADMSG: the child sent nonsense or died: what came before is

@@ -116,9 +116,14 @@ static int nearness(const struct pairs *p, const struct addr *a)
 	return addr_is_inside(a);
 }
 
+bool pairs_we_opened(const struct pairs *p, const struct flow *f)
+{
+	return nearness(p, &f->src.addr) >= nearness(p, &f->dest.addr);
+}
+
 void pairs_add(struct pairs *p, const struct flow *f, const struct owner *owner)
 {
-	bool we_opened = nearness(p, &f->src.addr) >= nearness(p, &f->dest.addr);
+	bool we_opened = pairs_we_opened(p, f);
 	const struct addr *ours = we_opened ? &f->src.addr : &f->dest.addr;
 	const struct addr *other = we_opened ? &f->dest.addr : &f->src.addr;
 	uint64_t out = we_opened ? f->bytes_toserver : f->bytes_toclient;

@@ -72,6 +72,8 @@ void pairs_free(struct pairs *p);  /* takes NULL */
 void pairs_clear(struct pairs *p); /* keeps the memory */
 /* owner may be NULL: not known; else it must stay where it is for as long as p lives. */
 void pairs_add(struct pairs *p, const struct flow *f, const struct owner *owner);
+/* Whether our side opened it, as pairs_add sees it: "out" is to the server then. */
+bool pairs_we_opened(const struct pairs *p, const struct flow *f);
 /* dst becomes what src is, apart from its bound and is_self; -ENOMEM. */
 int pairs_copy(struct pairs *dst, const struct pairs *src);
 size_t pairs_count(const struct pairs *p);

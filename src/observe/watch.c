@@ -14,6 +14,7 @@
 #define OWNER_TRIES 10 /* ticks in which a flow changed and its owner was looked for in vain */
 #define REFRESH_AT_LEAST                                                                           \
 	(200 * USEC_PER_MSEC) /* between two looks at the sockets for flows that end */
+#define RATE_SPAN (950 * USEC_PER_MSEC)
 
 struct flow_key {
 	struct endpoint src, dest;
@@ -421,6 +422,9 @@ static void make_rates(struct watch *w)
 	usec_t now = boot_now(), passed = w->ticked ? now - w->ticked : 0;
 	struct living *l, *l2;
 
+	/* Of shorter spans they would jump. */
+	if (w->ticked && passed < RATE_SPAN)
+		return;
 	HASH_ITER(hh, w->flows, l, l2)
 	{
 		l->f.rate_out = rate(l->f.flow.bytes_toserver, &l->was_out, passed);
@@ -447,6 +451,11 @@ const struct pairs *watch_pairs(struct watch *w)
 	HASH_ITER(hh, w->flows, l, l2)
 	pairs_add(w->all, &l->f.flow, l->f.owner);
 	return w->all;
+}
+
+bool watch_we_opened(const struct watch *w, const struct flow *f)
+{
+	return pairs_we_opened(w->done, f);
 }
 
 void watch_each(struct watch *w, bool (*cb)(void *arg, const struct seen_flow *f), void *arg)

@@ -69,6 +69,8 @@ void watch_tick(struct watch *w);
 
 /* Sums over all flows, of those that live as they are now; valid until the next call of it. */
 const struct pairs *watch_pairs(struct watch *w);
+/* Whether our side opened it (upload.h). */
+bool watch_we_opened(const struct watch *w, const struct flow *f);
 /* The living flows, in no order; cb returns false to stop. */
 void watch_each(struct watch *w, bool (*cb)(void *arg, const struct seen_flow *f), void *arg);
 size_t watch_count(const struct watch *w);

@@ -20,7 +20,8 @@
 #include "ui/ctx.h"
 #include "ui/help.h"
 
-static const char *const kept[] = {"TERM", "NO_COLOR", "SSH_CONNECTION", "TMUX", "STY", "LANG"};
+static const char *const kept[] = {"TERM", "NO_COLOR", "SSH_CONNECTION", "TMUX",
+                                   "STY",  "LANG",     "LC_ALL",         "LC_CTYPE"};
 
 static int scrub_environment(void)
 {

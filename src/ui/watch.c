@@ -18,6 +18,7 @@
 #include "observe/watch.h"
 #include "ui/args.h"
 #include "ui/ctx.h"
+#include "ui/screen.h"
 #include "ui/stop.h"
 #include "ui/verbs.h"
 #include "ui/watch_show.h"
@@ -25,7 +26,7 @@
 const struct opt watch_opts[] = {
     {"file", 0, OPT_TEXT, "CAPTURE", "read a capture (pcap, pcapng; - for standard input)"},
     {"run", 0, OPT_DURATION, "DUR", "stop after that long (default: at Ctrl-C)"},
-    {"top", 0, OPT_COUNT, "N", "rows of each table (default 10)"},
+    {"top", 0, OPT_COUNT, "N", "rows of each table (default 10); tables instead of the screen"},
     {"tier", 0, OPT_TEXT, "T", "insist on this way of looking: bpf, tpacket_v3, or file"},
     {0},
 };
@@ -38,13 +39,15 @@ const struct opt watch_opts[] = {
 #define TICKS_A_SCREEN 5
 #define FOUND_MAX      256
 #define OUT_BUFFER     (1u << 18)
+#define BLIND_LIVE     "sockets gone before they are looked at, other network namespaces"
 
 /* The rungs of the ladder, best first. */
 enum rung { RUNG_ANY, RUNG_BPF, RUNG_PACKETS, RUNG_FILE };
 
 struct watching {
 	struct ctx *c;
-	bool live, screen;
+	bool live, on_screen;
+	struct watch_screen *screen; /* NULL: none */
 	size_t top;
 	struct watch *watch;
 	struct tier_bpf *bpf; /* counts and owners come from there; NULL: from the packets */
@@ -61,7 +64,18 @@ static void on_final(void *arg, const struct seen_flow *f)
 {
 	struct watching *w = arg;
 
-	show_flow_json(w->c->out.to, f);
+	if (w->screen)
+		screen_final(w->screen, w->watch, f);
+	else if (w->c->out.json)
+		show_flow_json(w->c->out.to, f);
+}
+
+static void on_idle(void *arg)
+{
+	struct watching *w = arg;
+
+	if (w->screen)
+		screen_idle(w->screen);
 }
 
 static void on_flow(void *arg, const struct flow *f, bool final)
@@ -136,7 +150,9 @@ static void report(void *arg, const struct finding *now)
 			show_finding(&w->c->out, f, false);
 	}
 	f->id = known ? known->id : 0;
-	if (w->final || w->screen)
+	if (w->screen)
+		screen_finding(w->screen, f);
+	else if (w->final)
 		show_finding(&w->c->out, f, w->final);
 	w->n_findings += w->final && f->score >= FINDING_SCORE_LOOK;
 }
@@ -163,14 +179,11 @@ static void on_tick(void *arg, const struct source_stats *packets)
 	watch_tick(w->watch);
 	if (++w->ticks % TICKS_A_SCREEN)
 		return;
-	if (w->screen) {
-		const struct pairs *all = watch_pairs(w->watch);
-		fputs("\x1b[H\x1b[J", w->c->out.to);
-		show_tops(&w->c->out, all, w->top, true);
-		show_stats(&w->c->out, s, pairs_rest(all));
-	}
 	watch_findings(w->watch, report, w, NULL);
-	fflush(w->c->out.to);
+	if (w->screen)
+		screen_second(w->screen, w->watch, s);
+	else
+		fflush(w->c->out.to);
 }
 
 static int by_traffic(const void *a, const void *b)
@@ -209,17 +222,36 @@ static int pick_links(struct watching *w, struct link **ret, size_t *ret_n, stru
 	return 0;
 }
 
+/* A capture has been read: its screen stays until a person quits. */
+static void leave_screen(struct watching *w, int r, const struct source_stats *s)
+{
+	if (w->screen && !w->live && (!r || s->packets)) {
+		watch_findings(w->watch, report, w, NULL);
+		screen_second(w->screen, w->watch, s);
+		screen_stay(w->screen);
+	}
+	screen_close(w->screen);
+	w->screen = NULL;
+}
+
+/* On a terminal; where none can be drawn the tables at the end are all there is. */
+static void enter_screen(struct watching *w, const struct screen_about *about)
+{
+	struct err e = {0};
+
+	if (w->on_screen && screen_open(w->c, about, &w->screen, &e) < 0)
+		out_error(&w->c->out, "no screen, tables at the end: %s", e.text);
+}
+
 /* What was read before an error counts and is shown; the error is told after it. */
 static int conclude(struct watching *w, int r, const struct source_stats *s, const char *limits,
                     const struct err *e)
 {
 	struct out *o = &w->c->out;
 
-	if (w->screen)
-		fputs("\x1b[H\x1b[J", o->to);
+	leave_screen(w, r, s);
 	if (w->watch && (!r || s->packets)) {
 		const struct pairs *all = watch_pairs(w->watch);
-		w->screen = false;
 		w->final = true;
 		if (!o->json)
 			show_tops(o, all, w->top, w->live);
@@ -253,6 +285,7 @@ static struct observe_job job_of(struct watching *w, const char *const *where, s
 	    .dns = on_dns,
 	    .resume = on_resume,
 	    .tick = on_tick,
+	    .idle = on_idle,
 	};
 }
 
@@ -290,7 +323,7 @@ static int open_bpf(struct watching *w, const struct observe_job *job, struct er
 		return 0;
 	if (w->rung == RUNG_BPF)
 		return err_set(e, why.code, "%s", why.text);
-	if (!w->screen)
+	if (!w->on_screen)
 		out_info(&w->c->out, "tier tpacket_v3, owners are looked up: %s", why.text);
 	return 0;
 }
@@ -301,7 +334,14 @@ static int run(struct watching *w, const char *const *where, size_t n, usec_t ru
 	struct watch_config config = {
 	    .live = w->live,
 	    .arg = w,
-	    .final = w->c->out.json ? on_final : NULL,
+	    .final = w->c->out.json || w->on_screen ? on_final : NULL,
+	};
+	struct screen_about about = {
+	    .live = w->live,
+	    .what = w->live ? NULL : where[0],
+	    .iface = where,
+	    .n_ifaces = w->live ? n : 0,
+	    .contain = verb_find(verb_table, "contain") != NULL,
 	};
 	struct source_stats s = {0};
 	char limits[128] = "";
@@ -320,6 +360,9 @@ static int run(struct watching *w, const char *const *where, size_t n, usec_t ru
 		job.flow = NULL;
 		job.resume = NULL;
 	}
+	about.blind = w->bpf ? tier_bpf_blind(w->bpf) : w->live ? BLIND_LIVE : "";
+	if (!r)
+		enter_screen(w, &about);
 	if (!r)
 		r = observe_run(&job, &s, limits, &e);
 	if (w->bpf && w->watch)
@@ -369,7 +412,7 @@ int verb_watch(struct ctx *c, const struct args *a)
 		return ctx_fail(c, EXIT_REFUSED, &e);
 	w.rung = (enum rung)r;
 	w.named = a->n_pos > 0;
-	w.screen = w.live && !c->out.json && c->out.width > 0;
+	w.on_screen = !args_has(a, "top") && screen_possible(c);
 	setvbuf(c->out.to, NULL, _IOFBF, OUT_BUFFER);
 	r = w.live ? run_live(&w, a, run_for) : run(&w, &file, 1, run_for);
 	watch_free(w.watch);
