@@ -68,6 +68,9 @@ static void test_records(void **state)
 	assert_int_equal(record_to_stats(&q, sizeof(q), &t), 0);
 	assert_int_equal(t.packets, 1);
 	assert_int_equal(t.evicted, 7);
+	assert_int_equal(t.last_nsec, 9);
+	assert_int_equal(t.first_nsec, 0);
+	assert_int_equal(t.unowned, 0);
 	assert_string_equal(t.tier, "file");
 	assert_int_equal(record_to_stats(&q, sizeof(q) - 1, &t), -EBADMSG);
 	memset(q.tier, 'x', sizeof(q.tier));

@@ -206,8 +206,16 @@ int record_to_resume(const void *bytes, struct resume_event *ret)
 void record_of_stats(const struct source_stats *s, struct stats_record *ret)
 {
 	*ret = (struct stats_record){
-	    s->packets,   s->bytes,   s->dropped, s->truncated,  s->undecoded,
-	    s->malformed, s->evicted, s->flows,   s->first_nsec, s->last_nsec,
+	    .packets = s->packets,
+	    .bytes = s->bytes,
+	    .dropped = s->dropped,
+	    .truncated = s->truncated,
+	    .undecoded = s->undecoded,
+	    .malformed = s->malformed,
+	    .evicted = s->evicted,
+	    .flows = s->flows,
+	    .first_nsec = s->first_nsec,
+	    .last_nsec = s->last_nsec,
 	};
 	memcpy(ret->tier, s->tier, sizeof(ret->tier));
 }
@@ -225,8 +233,16 @@ int record_to_stats(const void *bytes, size_t len, struct source_stats *ret)
 		if (!isalnum((unsigned char)*p) && *p != '_')
 			return -EBADMSG;
 	*ret = (struct source_stats){
-	    r.packets,   r.bytes,   r.dropped, r.truncated,  r.undecoded,
-	    r.malformed, r.evicted, r.flows,   r.first_nsec, r.last_nsec,
+	    .packets = r.packets,
+	    .bytes = r.bytes,
+	    .dropped = r.dropped,
+	    .truncated = r.truncated,
+	    .undecoded = r.undecoded,
+	    .malformed = r.malformed,
+	    .evicted = r.evicted,
+	    .flows = r.flows,
+	    .first_nsec = r.first_nsec,
+	    .last_nsec = r.last_nsec,
 	};
 	memcpy(ret->tier, r.tier, sizeof(ret->tier));
 	return 0;
