@@ -9,8 +9,9 @@
 #include "base/table.h"
 #include "ui/out.h"
 
-#define LINE      1024
-#define IFACE_MAX 10 /* columns of an interface's name */
+#define LINE          1024
+#define PREVIEW_LINES 5  /* room below a table from which on it shows the selected row in full */
+#define IFACE_MAX     10 /* columns of an interface's name */
 
 /* A line that grows to the right. */
 struct pen {
@@ -304,6 +305,9 @@ static void draw_row(struct canvas *c, unsigned y, const struct screen_state *s,
 	}
 }
 
+static void draw_preview(struct canvas *c, unsigned y, unsigned end, const struct screen_state *s,
+                         const struct screen_data *d);
+
 static void draw_table(struct canvas *c, unsigned y, unsigned end, struct screen_state *s,
                        const struct screen_data *d)
 {
@@ -332,6 +336,8 @@ static void draw_table(struct canvas *c, unsigned y, unsigned end, struct screen
 		canvas_text(c, y + 1, 2, INK_FAINT,
 		            s->filter[0] ? "Nothing matches the filter; Esc clears it."
 		                         : v->empty(d));
+	else if (y + PREVIEW_LINES < end)
+		draw_preview(c, y + 1, end, s, d);
 }
 
 /* ---- pages that scroll ---- */
@@ -380,6 +386,18 @@ static void draw_detail(struct page *p, const struct screen_state *s, const stru
 		          "It has ended or is not listed any more; this is the last of it.");
 	for (size_t i = 0; i < t.n; i++)
 		page_line(p, t.v[i].ink, t.v[i].label, t.v[i].text);
+}
+
+static void draw_preview(struct canvas *c, unsigned y, unsigned end, const struct screen_state *s,
+                         const struct screen_data *d)
+{
+	struct page p = {.c = c, .y = y + 1, .end = end};
+	const struct canvas_field more = {.y = end - 1, .width = c->width, .ink = INK_FAINT};
+
+	canvas_row_ink(c, y, INK_HEAD);
+	draw_detail(&p, s, d);
+	if (p.at > end - p.y)
+		canvas_put(c, &more, " … more: Enter");
 }
 
 static void draw_help(struct page *p, const struct screen_data *d)

@@ -101,7 +101,7 @@ enum order_step screen_order_step(struct screen_order *o)
 
 	if (o->step == ORDER_RUNS && waitpid(o->pid, &status, WNOHANG) == o->pid) {
 		o->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-		printf("\nstanch %s: %s. Enter: back to the screen ", o->words, meaning(o->code));
+		printf("\nstanch %s: %s\nEnter: back to the screen ", o->words, meaning(o->code));
 		fflush(stdout);
 		o->step = ORDER_READ;
 	} else if (o->step == ORDER_READ && has_read(o->tty)) {

@@ -660,6 +660,10 @@ static void finding_detail(const struct screen_data *d, const void *row, struct 
 	           f->proto ? proto : "", "");
 	if (f->domain[0])
 		detail_add(t, INK_STRONG, "name", "%s", f->domain);
+	for (size_t i = 0; i < f->n_orders; i++)
+		detail_add(t, INK_GOOD, i ? "" : "orders", "stanch %s", f->orders[i]);
+	if (f->n_orders)
+		detail_add(t, INK_FAINT, "", "o shows the plan and asks; nothing is done before");
 	for (size_t i = 0; i < f->n_reasons; i++)
 		detail_add(t, INK_PLAIN, i ? "" : "reasons", "%s", f->reasons[i]);
 	if (f->benign[0])
@@ -669,10 +673,6 @@ static void finding_detail(const struct screen_data *d, const void *row, struct 
 	if (f->first)
 		detail_add(t, INK_PLAIN, "first, last", "%s, %s", put_time(f->first, first),
 		           put_time(f->last, last));
-	for (size_t i = 0; i < f->n_orders; i++)
-		detail_add(t, INK_GOOD, i ? "" : "orders", "stanch %s", f->orders[i]);
-	if (f->n_orders)
-		detail_add(t, INK_FAINT, "", "o shows the plan and asks; nothing is done before");
 }
 
 static const char *finding_empty(const struct screen_data *d)

@@ -39,7 +39,8 @@ const struct opt watch_opts[] = {
 #define TICKS_A_SCREEN 5
 #define FOUND_MAX      256
 #define OUT_BUFFER     (1u << 18)
-#define BLIND_LIVE     "sockets gone before they are looked at, other network namespaces"
+#define BLIND_LIVE                                                                                 \
+	"no owner for sockets that are gone before a look at them; no other network namespaces"
 
 /* The rungs of the ladder, best first. */
 enum rung { RUNG_ANY, RUNG_BPF, RUNG_PACKETS, RUNG_FILE };
