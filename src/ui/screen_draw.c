@@ -64,7 +64,7 @@ static void draw_title(struct canvas *c, const struct screen_state *s, const str
 	for (int v = 0; v < _VIEW_MAX; v++) {
 		bool active = v == (int)s->view;
 		view_count(d, v, count, sizeof(count));
-		say(&p, tab_ink(d, v, active), active ? "[%d %s %s]" : " %d %s %s ", v + 1,
+		say(&p, tab_ink(d, v, active), active ? "[%d %s (%s)]" : " %d %s (%s) ", v + 1,
 		    screen_views[v].name, count);
 	}
 	time_str(d->now, now);

@@ -132,7 +132,7 @@ def test_order_of_a_finding(capture, netns, tmp_path):
         t.wait(lambda x: x.count("Enter: back to the screen") == 2, "the second order's end", 40)
         assert blocked(netns)
         t.type("Enter")
-        t.see("done and verified", "1 flows")
+        t.see("done and verified", "1 flows (")
         t.type("q")
         t.code()
 
