@@ -27,7 +27,8 @@ const struct verb_row verb_table[] = {
     },
     {
         .name = "watch",
-        .synopsis = "[IFACE…] [--file CAPTURE|-] [--run DUR] [--top N] [--tier T]",
+        .synopsis = "[IFACE…] [--file CAPTURE|-] [--log FILE|-] [--log-format F] [--run DUR] "
+                    "[--top N] [--tier T]",
         .summary = "who sends what to whom, which program, and what looks wrong",
         .text = "Counts every flow exactly, live or from a capture file, names owner and far end "
                 "where they are known, and reports findings with their reasons and the orders that "
@@ -41,7 +42,8 @@ const struct verb_row verb_table[] = {
                 "passes two of them counts twice. Exit 1: a finding of score 0.40 or more.",
         .opts = watch_opts,
         .examples = "stanch watch\nstanch watch eth0 --run 30s --json\n"
-                    "stanch watch --file capture.pcapng --top 20",
+                    "stanch watch --file capture.pcapng --top 20\n"
+                    "stanch watch --log asa.log --json",
         .max_args = -1,
         .run = verb_watch,
     },

@@ -95,16 +95,33 @@ const char *duration_str(usec_t d, char dst[static TIME_STR_MAX])
 	return dst;
 }
 
+/* The date of a day since 1970 in the Gregorian calendar. libc's own opens /etc/localtime even for
+ * UTC: neither a sandbox nor a host that someone else owns is the place for that. Years are counted
+ * from March, so that a leap day is the last of its year; 146,097 days are 400 years. */
+static void date_of(uint64_t days, uint64_t *year, unsigned *month, unsigned *day)
+{
+	uint64_t d = days + 719468, in_era = d % 146097;
+	uint64_t y = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
+	unsigned in_year = (unsigned)(in_era - (365 * y + y / 4 - y / 100));
+	unsigned m = (5 * in_year + 2) / 153;
+
+	*day = in_year - (153 * m + 2) / 5 + 1;
+	*month = m < 10 ? m + 3 : m - 9;
+	*year = y + d / 146097 * 400 + (*month <= 2);
+}
+
 const char *time_str(usec_t wall, char dst[static TIME_STR_MAX])
 {
-	time_t sec = (time_t)(wall / USEC_PER_SEC);
-	struct tm tm;
-	if (!gmtime_r(&sec, &tm)) {
+	uint64_t sec = wall / USEC_PER_SEC, year;
+	unsigned month, day, at = (unsigned)(sec % 86400);
+
+	date_of(sec / 86400, &year, &month, &day);
+	if (year > 9999) {
 		strcpy(dst, "-");
 		return dst;
 	}
-	size_t n = strftime(dst, TIME_STR_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(dst + n, TIME_STR_MAX - n, ".%06" PRIu64 "Z", wall % USEC_PER_SEC);
+	snprintf(dst, TIME_STR_MAX, "%04u-%02u-%02uT%02u:%02u:%02u.%06uZ", (unsigned)year, month,
+	         day, at / 3600, at / 60 % 60, at % 60, (unsigned)(wall % USEC_PER_SEC));
 	return dst;
 }
 

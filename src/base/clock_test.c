@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -47,6 +48,22 @@ static int no_file(const char *path, int flags, mode_t mode)
 	return -1;
 }
 
+/* Every day of 700 years, as libc has it. */
+static void dates_are_those_of_libc(void **state)
+{
+	for (time_t day = 0; day < 255669; day++) {
+		time_t sec = day * 86400 + day % 86400;
+		char s[TIME_STR_MAX], t[TIME_STR_MAX];
+		struct tm tm;
+
+		assert_non_null(gmtime_r(&sec, &tm));
+		assert_int_not_equal(strftime(t, sizeof t, "%Y-%m-%dT%H:%M:%S.000000Z", &tm), 0);
+		assert_string_equal(time_str((usec_t)sec * USEC_PER_SEC, s), t);
+	}
+	char s[TIME_STR_MAX];
+	assert_string_equal(time_str(UINT64_MAX, s), "-");
+}
+
 static void an_unknown_boot_is_no_restart(void **state)
 {
 	static struct sys_ops broken;
@@ -67,6 +84,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(durations_round_trip),
 	    cmocka_unit_test(times_round_trip),
+	    cmocka_unit_test(dates_are_those_of_libc),
 	    cmocka_unit_test(an_unknown_boot_is_no_restart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -460,8 +460,9 @@ static bool sizes_vary(const struct flow *f)
 
 static bool has_sample(const struct flow *f, bool alive)
 {
-	bool start_known =
-	    f->proto != IPPROTO_TCP || !f->src_guessed || !(f->tcp_toserver | f->tcp_toclient);
+	/* A log that does not say who opened a connection may still know when. */
+	bool start_known = f->proto != IPPROTO_TCP || !f->src_guessed ||
+	                   !(f->tcp_toserver | f->tcp_toclient) || f->tcp_toserver & TCP_SYN;
 
 	return start_known && ((f->proto == IPPROTO_TCP && alive) || f->proto == IPPROTO_UDP);
 }

@@ -22,6 +22,7 @@ enum observe_msg {
 	OBSERVE_APP,    /* child → parent: app records */
 	OBSERVE_DNS,    /* child → parent: DNS records */
 	OBSERVE_RESUME, /* child → parent: resume records */
+	OBSERVE_NOTE,   /* child → parent: a sentence about how the source was read */
 	_OBSERVE_MAX
 };
 
@@ -31,6 +32,10 @@ struct observe_start {
 	uint64_t max_flows;
 	uint64_t idle_ms; /* live: a flow that is silent that long is final */
 	uint64_t wants;   /* bits of enum observe_wants */
+	uint32_t log;     /* 1: fd 0 is the log of a firewall */
+	int32_t log_format, log_zone_min;
+	uint32_t zero;
+	uint64_t log_ref_nsec;
 };
 
 enum observe_wants {

@@ -12,6 +12,7 @@
 #include "base/table.h"
 #include "observe/file.h"
 #include "observe/flowtab.h"
+#include "observe/log.h"
 #include "observe/record.h"
 #include "observe/ring.h"
 #include "priv/msg.h"
@@ -146,10 +147,19 @@ static int child_inspect(struct child *c, struct err *e)
 	return r;
 }
 
+static void child_put_stats(struct child *c, enum observe_msg type, const struct source_stats *s)
+{
+	struct stats_record r;
+
+	record_of_stats(s, &r);
+	child_send_all(c);
+	if (!c->error)
+		c->error = msg_send(c->channel, type, &r, sizeof(r));
+}
+
 static void child_stats(struct child *c, enum observe_msg type)
 {
 	struct source_stats sum = {0};
-	struct stats_record r;
 
 	for (size_t i = 0; i < c->n; i++) {
 		struct source_stats s = {0};
@@ -167,10 +177,7 @@ static void child_stats(struct child *c, enum observe_msg type)
 	}
 	flowtab_stats(c->flows, &sum);
 	snprintf(sum.tier, sizeof(sum.tier), "%s", c->source->name);
-	record_of_stats(&sum, &r);
-	child_send_all(c);
-	if (!c->error)
-		c->error = msg_send(c->channel, type, &r, sizeof(r));
+	child_put_stats(c, type, &sum);
 }
 
 static int child_failed(struct child *c, const struct err *e)
@@ -231,6 +238,56 @@ static int run_live(struct child *c, struct err *e)
 	return 0;
 }
 
+/* ---- the log of a firewall ---- */
+
+static void child_logged(void *arg, const struct flow *f, enum fwlog_action action)
+{
+	(void)action; /* what was denied has no answer in its flags */
+	child_record(arg, OBSERVE_FINAL, f);
+}
+
+/* A record stands for a packet: a log knows no others. */
+static void log_tell(struct child *c, struct log_source *s, const struct log_options *o)
+{
+	char notes[8][LOG_NOTE_MAX];
+	struct log_stats st;
+	struct source_stats sum = {.tier = "log"};
+	size_t n;
+
+	log_stats(s, &st);
+	n = log_notes(&st, o, ARRAY_SIZE(notes), notes);
+	for (size_t i = 0; i < n && !c->error; i++)
+		c->error = msg_send(c->channel, OBSERVE_NOTE, notes[i], strlen(notes[i]));
+	sum.packets = st.records;
+	sum.bytes = st.bytes;
+	sum.undecoded = st.skipped;
+	sum.malformed = st.bad + st.overlong;
+	sum.evicted = st.evicted;
+	sum.flows = st.flows;
+	sum.first_nsec = st.first_nsec;
+	sum.last_nsec = st.last_nsec;
+	child_put_stats(c, OBSERVE_END, &sum);
+}
+
+static int run_log(struct child *c, int fd, struct err *e)
+{
+	const struct log_options o = {.format = c->start.log_format,
+	                              .zone_min = c->start.log_zone_min,
+	                              .ref_nsec = c->start.log_ref_nsec};
+	const struct flow_sink sink = {child_logged, c};
+	struct log_source *s = NULL;
+	int r = log_attach(fd, &o, &s, e);
+
+	if (r < 0)
+		return r;
+	while ((r = log_pump(s, &sink, PUMP_FRAMES, 200, e)) > 0)
+		if (c->error || child_stopped(c, 0))
+			break;
+	log_flush(s, &sink);
+	log_tell(c, s, &o);
+	return r < 0 ? r : 0;
+}
+
 /* The first message says what to do. */
 static int child_job(struct child *c, struct err *e)
 {
@@ -250,12 +307,22 @@ static int child_job(struct child *c, struct err *e)
 	return 0;
 }
 
+static int log_role(struct child *c, const int *fds, size_t n_fds)
+{
+	struct err e = {0};
+
+	if (!n_fds)
+		return 1;
+	msg_send(c->channel, OBSERVE_LIMITS, role_limits(), strlen(role_limits()));
+	if (run_log(c, fds[0], &e) < 0)
+		return child_failed(c, &e);
+	return c->error ? 2 : 0;
+}
+
 static int child_setup(struct child *c, const int *fds, size_t n_fds, struct err *e)
 {
-	int r = child_job(c, e);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (!n_fds)
 		return err_set(e, -EINVAL, "nothing to observe was handed over");
 	if ((r = flowtab_new(c->start.max_flows, child_final, c, &c->flows, e)) < 0)
@@ -281,6 +348,10 @@ int observe_role(int channel, const int *fds, size_t n_fds)
 	int r;
 
 	c.channel = channel;
+	if (child_job(&c, &e) < 0)
+		return child_failed(&c, &e);
+	if (c.start.log)
+		return log_role(&c, fds, n_fds);
 	if (child_setup(&c, fds, n_fds, &e) < 0)
 		return child_failed(&c, &e);
 	msg_send(channel, OBSERVE_LIMITS, role_limits(), strlen(role_limits()));
@@ -346,6 +417,7 @@ static void text_of(const struct msg *m, char *dst, size_t n)
 
 static int on_message(struct parent *p, const struct msg *m)
 {
+	char note[LOG_NOTE_MAX];
 	int r = 0;
 
 	switch (m->type) {
@@ -367,6 +439,11 @@ static int on_message(struct parent *p, const struct msg *m)
 		return r;
 	case OBSERVE_LIMITS:
 		text_of(m, p->limits, 128);
+		return 0;
+	case OBSERVE_NOTE:
+		text_of(m, note, sizeof(note));
+		if (p->job->note)
+			p->job->note(p->job->arg, note);
 		return 0;
 	case OBSERVE_FAILED:
 		p->failed.code = -EIO;
@@ -418,10 +495,14 @@ static int listen_to(struct parent *p)
 	}
 }
 
-static int open_sources(const struct observe_job *job, int *fds, struct err *e)
+static int open_sources(const struct observe_job *job, int *fds, uint64_t *ret_ref_nsec,
+                        struct err *e)
 {
 	const struct source_ops *s = job->live ? &ring_source : &file_source;
 	int r;
+
+	if (job->log)
+		return log_open(job->where[0], &fds[0], ret_ref_nsec, e);
 
 	if (job->n > OBSERVE_SOURCES_MAX)
 		return err_set(e, -E2BIG,
@@ -437,7 +518,7 @@ static int open_sources(const struct observe_job *job, int *fds, struct err *e)
 	return 0;
 }
 
-static int start(struct parent *p, const int *fds, struct err *e)
+static int start(struct parent *p, const int *fds, uint64_t ref_nsec, struct err *e)
 {
 	const struct observe_job *job = p->job;
 	const struct observe_start s = {
@@ -445,6 +526,9 @@ static int start(struct parent *p, const int *fds, struct err *e)
 	    .tick_ms = job->tick_ms ? job->tick_ms : 1000,
 	    .max_flows = job->max_flows,
 	    .idle_ms = 120000,
+	    .log = job->log,
+	    .log_format = job->log_format,
+	    .log_ref_nsec = ref_nsec,
 	    .wants = (job->app ? OBSERVE_WANTS_APP : 0) | (job->dns ? OBSERVE_WANTS_DNS : 0) |
 	             (job->resume ? OBSERVE_WANTS_RESUME : 0) |
 	             (job->flow ? OBSERVE_WANTS_FLOWS : 0),
@@ -485,11 +569,12 @@ int observe_run(const struct observe_job *job, struct source_stats *ret, char li
 {
 	struct parent p = {.job = job, .limits = limits};
 	int fds[OBSERVE_SOURCES_MAX], r;
+	uint64_t ref_nsec = 0;
 
 	limits[0] = 0;
-	if ((r = open_sources(job, fds, e)) < 0)
+	if ((r = open_sources(job, fds, &ref_nsec, e)) < 0)
 		return r;
-	r = start(&p, fds, e);
+	r = start(&p, fds, ref_nsec, e);
 	for (size_t i = 0; i < job->n; i++)
 		sys->close(fds[i]);
 	if (!r) {

@@ -23,7 +23,9 @@ extern const int observe_syscalls[];
 	}
 
 struct observe_job {
-	bool live;                /* interfaces, else one capture file */
+	bool live;                /* interfaces, else one capture file or log */
+	bool log;                 /* the log of a firewall (log.h); not with live */
+	int log_format;           /* enum fwlog_format; invalid: it is found out */
 	const char *const *where; /* n of them: interface names; a path or "-" */
 	size_t n;
 	usec_t run;       /* live: stop after that long; 0: until *stop */
@@ -40,6 +42,8 @@ struct observe_job {
 	void (*resume)(void *arg, const struct resume_event *r);
 	/* live: after the changed flows of one tick; may be NULL. */
 	void (*tick)(void *arg, const struct source_stats *s);
+	/* A sentence about how the source was read; may be NULL. */
+	void (*note)(void *arg, const char *text);
 	/* At least every OBSERVE_IDLE_MSEC, whatever comes in or does not; may be NULL. */
 	void (*idle)(void *arg);
 };

@@ -22,9 +22,12 @@
 #include "ui/stop.h"
 #include "ui/verbs.h"
 #include "ui/watch_show.h"
+#include "wire/fwlog.h"
 
 const struct opt watch_opts[] = {
     {"file", 0, OPT_TEXT, "CAPTURE", "read a capture (pcap, pcapng; - for standard input)"},
+    {"log", 0, OPT_TEXT, "FILE", "read the log of a firewall (- for standard input)"},
+    {"log-format", 0, OPT_TEXT, "F", "asa, junos, panos, aws or netfilter; else it is found out"},
     {"run", 0, OPT_DURATION, "DUR", "stop after that long (default: at Ctrl-C)"},
     {"top", 0, OPT_COUNT, "N", "rows of each table (default 10); tables instead of the screen"},
     {"tier", 0, OPT_TEXT, "T", "insist on this way of looking: bpf, tpacket_v3, or file"},
@@ -47,7 +50,8 @@ enum rung { RUNG_ANY, RUNG_BPF, RUNG_PACKETS, RUNG_FILE };
 
 struct watching {
 	struct ctx *c;
-	bool live, on_screen;
+	bool live, log, on_screen;
+	int log_format;
 	struct watch_screen *screen; /* NULL: none */
 	size_t top;
 	struct watch *watch;
@@ -59,6 +63,8 @@ struct watching {
 	bool store; /* until the journal refuses */
 	bool final; /* the numbers will not change any more */
 	unsigned ticks;
+	char notes[8][256]; /* told at the end */
+	size_t n_notes;
 };
 
 static void on_final(void *arg, const struct seen_flow *f)
@@ -69,6 +75,14 @@ static void on_final(void *arg, const struct seen_flow *f)
 		screen_final(w->screen, w->watch, f);
 	else if (w->c->out.json)
 		show_flow_json(w->c->out.to, f);
+}
+
+static void on_note(void *arg, const char *text)
+{
+	struct watching *w = arg;
+
+	if (w->n_notes < ARRAY_SIZE(w->notes))
+		snprintf(w->notes[w->n_notes++], sizeof(w->notes[0]), "%s", text);
 }
 
 static void on_idle(void *arg)
@@ -259,6 +273,8 @@ static int conclude(struct watching *w, int r, const struct source_stats *s, con
 		watch_findings(w->watch, report, w, NULL);
 		show_stats(o, s, pairs_rest(all));
 	}
+	for (size_t i = 0; i < w->n_notes; i++)
+		out_info(o, "%s", w->notes[i]);
 	if (w->bpf)
 		out_info(o, "tier bpf: %s", tier_bpf_blind(w->bpf));
 	if (limits[0])
@@ -274,6 +290,8 @@ static struct observe_job job_of(struct watching *w, const char *const *where, s
 {
 	return (struct observe_job){
 	    .live = w->live,
+	    .log = w->log,
+	    .log_format = w->log_format,
 	    .where = where,
 	    .n = n,
 	    .run = run_for,
@@ -286,6 +304,7 @@ static struct observe_job job_of(struct watching *w, const char *const *where, s
 	    .dns = on_dns,
 	    .resume = on_resume,
 	    .tick = on_tick,
+	    .note = on_note,
 	    .idle = on_idle,
 	};
 }
@@ -392,19 +411,40 @@ static int run_live(struct watching *w, const struct args *a, usec_t run_for)
 	return run(w, names, n, run_for);
 }
 
+/* Where to look, from the options. */
+static int sources_of(struct watching *w, const struct args *a, const char **ret_file,
+                      struct err *e)
+{
+	const char *log = args_text(a, "log", NULL), *file = args_text(a, "file", log);
+	const char *format = args_text(a, "log-format", NULL);
+
+	if ((file && a->n_pos) || (log && file != log))
+		return err_set(e, -EINVAL,
+		               "more than one source at once: give --file, --log or IFACE");
+	w->live = !file;
+	w->log = log;
+	w->store = !file;
+	w->named = a->n_pos > 0;
+	w->log_format = format ? fwlog_format_parse(format) : _FWLOG_FORMAT_INVALID;
+	if (format && w->log_format < 0)
+		return err_set(e, -EINVAL,
+		               "no log format %.32s; there are asa, junos, panos, aws, netfilter",
+		               format);
+	*ret_file = file;
+	return 0;
+}
+
 int verb_watch(struct ctx *c, const struct args *a)
 {
-	const char *file = args_text(a, "file", NULL);
 	uint64_t top = args_count(a, "top", TOP_DEFAULT);
 	usec_t run_for = args_duration(a, "run", 0);
-	struct watching w = {.c = c, .live = !file, .store = !file, .top = top};
+	struct watching w = {.c = c, .top = top};
+	const char *file = NULL;
 	struct err e = {0};
 	int r;
 
-	if (file && a->n_pos) {
-		err_set(&e, -EINVAL, "a capture and an interface at once: give --file or IFACE");
+	if (sources_of(&w, a, &file, &e) < 0)
 		return ctx_fail(c, EXIT_USAGE, &e);
-	}
 	if (top > TOP_MAX) {
 		err_set(&e, -EINVAL, "--top %" PRIu64 " is too many, at most %d", top, TOP_MAX);
 		return ctx_fail(c, EXIT_USAGE, &e);
@@ -412,7 +452,6 @@ int verb_watch(struct ctx *c, const struct args *a)
 	if ((r = rung_of(args_text(a, "tier", NULL), w.live, &e)) < 0)
 		return ctx_fail(c, EXIT_REFUSED, &e);
 	w.rung = (enum rung)r;
-	w.named = a->n_pos > 0;
 	w.on_screen = !args_has(a, "top") && screen_possible(c);
 	setvbuf(c->out.to, NULL, _IOFBF, OUT_BUFFER);
 	r = w.live ? run_live(&w, a, run_for) : run(&w, &file, 1, run_for);

@@ -177,6 +177,14 @@ void show_stats(struct out *o, const struct source_stats *s, const struct pair *
 		                   (json_int_t)s->unowned, "tier", s->tier));
 		return;
 	}
+	if (!strcmp(s->tier, "log")) {
+		out_line(o,
+		         "%" PRIu64 " records in %" PRIu64 " flows; tier log; %" PRIu64
+		         " lines could not be read, %" PRIu64 " others say nothing of connections, "
+		         "%" PRIu64 " flows put out early",
+		         s->packets, s->flows, s->malformed, s->undecoded, s->evicted);
+		return;
+	}
 	out_line(o,
 	         "%" PRIu64 " packets, %s in %" PRIu64 " flows; tier %s; lost: %" PRIu64
 	         " dropped, %" PRIu64 " truncated, %" PRIu64 " malformed, %" PRIu64
