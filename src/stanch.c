@@ -100,6 +100,21 @@ const struct verb_row verb_table[] = {
         .run = verb_block,
     },
     {
+        .name = "contain",
+        .synopsis = "FINDING… [--via POINT] [--console]",
+        .summary = "carry out the orders that findings propose",
+        .text = "Reads the findings that `watch` stored (f1, f2, …; see stanch incident show), and "
+                "carries out what they propose: all blocks as one order, then, if one asks for it, "
+                "isolate self. Each shows its plan and asks; everything that is said of block and "
+                "isolate holds here.",
+        .opts = isolate_opts,
+        .examples = "stanch contain f3 --dry-run\nstanch contain f3 f4 --yes",
+        .flags = VERB_CHANGES | VERB_CUTS | VERB_ROOT,
+        .min_args = 1,
+        .max_args = -1,
+        .run = verb_contain,
+    },
+    {
         .name = "status",
         .synopsis = "[ORDER…]",
         .summary = "what holds, read back from the kernel, and which clocks run",

@@ -15,6 +15,7 @@ extern const struct opt isolate_opts[], block_opts[], verify_opts[], confirm_opt
     incident_opts[], reassert_opts[];
 int verb_isolate(struct ctx *c, const struct args *a);
 int verb_block(struct ctx *c, const struct args *a);
+int verb_contain(struct ctx *c, const struct args *a);
 int verb_status(struct ctx *c, const struct args *a);
 int verb_verify(struct ctx *c, const struct args *a);
 int verb_confirm(struct ctx *c, const struct args *a);
