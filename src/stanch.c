@@ -28,18 +28,18 @@ const struct verb_row verb_table[] = {
     {
         .name = "watch",
         .synopsis = "[IFACE…] [--file CAPTURE|-] [--log FILE|-] [--log-format F] [--run DUR] "
-                    "[--top N] [--tier T]",
+                    "[--top N] [--learn] [--tier T]",
         .summary = "who sends what to whom, which program, and what looks wrong",
         .text = "Counts every flow exactly, live or from a capture file, names owner and far end "
                 "where they are known, and reports findings with their reasons and the orders that "
                 "would end them. Packets are parsed in a child process without rights. Live, "
                 "programs at the cgroup root count and know the owner (tier bpf: every network "
                 "namespace; forwarded traffic is not seen); without the rights or kernel for them "
-                "packets are counted and owners looked up (tier tpacket_v3), which is told. A "
-                "screen on a terminal, else tables at the end; with "
-                "--json one "
-                "flow a line. Without IFACE every interface that is up but lo; a packet that "
-                "passes two of them counts twice. Exit 1: a finding of score 0.40 or more.",
+                "packets are counted and owners looked up (tier tpacket_v3), which is told. What "
+                "was usual on days before, learned by --learn on quiet ones, lowers scores. A "
+                "screen on a terminal, else tables at the end; with --json one flow a line. "
+                "Without IFACE every interface that is up but lo; a packet that passes two of them "
+                "counts twice. Exit 1: a finding of score 0.40 or more.",
         .opts = watch_opts,
         .examples = "stanch watch\nstanch watch eth0 --run 30s --json\n"
                     "stanch watch --file capture.pcapng --top 20\n"

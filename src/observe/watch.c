@@ -56,6 +56,7 @@ struct watch {
 	struct names *answers;
 	struct scores *scores;
 	struct watch_losses losses;
+	uint64_t unowned; /* bytes of flows that ended without a known owner */
 	usec_t refreshed, ticked;
 	bool answered; /* there is an answer to look for names in */
 };
@@ -209,6 +210,28 @@ static void take_app(struct watch *w, struct seen_flow *f)
 	free(a);
 }
 
+/* Of those whose flow never comes (it may be none of this source's) the oldest makes room. */
+static struct app *make_app(struct watch *w, const struct flow_key *k)
+{
+	struct app *a = w->apps;
+
+	if (HASH_COUNT(w->apps) >= WATCH_APPS) {
+		HASH_DEL(w->apps, a);
+		w->losses.apps++;
+	} else if (!(a = malloc(sizeof(*a)))) {
+		w->losses.apps++;
+		return NULL;
+	}
+	memset(a, 0, sizeof(*a));
+	a->key = *k;
+	HASH_ADD(hh, w->apps, key, sizeof(a->key), a);
+	if (a->hh.tbl)
+		return a;
+	free(a);
+	w->losses.apps++;
+	return NULL;
+}
+
 void watch_app(void *arg, const struct app_event *event)
 {
 	struct watch *w = arg;
@@ -224,19 +247,8 @@ void watch_app(void *arg, const struct app_event *event)
 		l->f.name = name;
 		return;
 	}
-	if (!a) {
-		if (HASH_COUNT(w->apps) >= WATCH_APPS || !(a = calloc(1, sizeof(*a)))) {
-			w->losses.apps++;
-			return;
-		}
-		a->key = k;
-		HASH_ADD(hh, w->apps, key, sizeof(a->key), a);
-		if (!a->hh.tbl) {
-			free(a);
-			w->losses.apps++;
-			return;
-		}
-	}
+	if (!a && !(a = make_app(w, &k)))
+		return;
 	a->app = event->app;
 	a->source = event->source;
 	a->name = name;
@@ -274,6 +286,11 @@ static void take_answer(struct watch *w, struct seen_flow *f)
 }
 
 /* ---- flows ---- */
+
+static bool owned(const struct seen_flow *f)
+{
+	return f->owner && f->owner->pid;
+}
 
 static void look_for_owner(struct watch *w, const struct flow *f, const struct owner **ret)
 {
@@ -340,8 +357,7 @@ static void on_changed(struct watch *w, const struct flow *f, const struct owner
 		take_app(w, &l->f);
 	take_answer(w, &l->f);
 	scores_flow(w->scores, f, l->f.owner, false);
-	if (!w->config.look_at_owners || l->open || (l->f.owner && l->f.owner->pid) ||
-	    l->tries >= OWNER_TRIES)
+	if (!w->config.look_at_owners || l->open || owned(&l->f) || l->tries >= OWNER_TRIES)
 		return;
 	l->open = true;
 	l->next_open = w->open;
@@ -364,12 +380,13 @@ static void on_final(struct watch *w, const struct flow *f, const struct owner *
 	}
 	if (w->apps && !out.app)
 		take_app(w, &out);
-	if (w->config.look_at_owners && (!out.owner || !out.owner->pid) &&
-	    (!l || l->tries < OWNER_TRIES)) {
+	if (w->config.look_at_owners && !owned(&out) && (!l || l->tries < OWNER_TRIES)) {
 		refresh(w, REFRESH_AT_LEAST);
 		look_for_owner(w, f, &out.owner);
 	}
 	take_answer(w, &out);
+	if (!owned(&out))
+		w->unowned += f->bytes_toserver + f->bytes_toclient;
 	pairs_add(w->done, f, out.owner);
 	scores_flow(w->scores, f, out.owner, true);
 	if (w->config.final)
@@ -484,6 +501,16 @@ struct watch_losses watch_losses(const struct watch *w)
 
 	scores_stats(w->scores, &l.scores);
 	return l;
+}
+
+uint64_t watch_unowned(const struct watch *w)
+{
+	uint64_t sum = w->unowned;
+
+	for (const struct living *l = w->flows; l; l = l->hh.next)
+		if (!owned(&l->f))
+			sum += l->f.flow.bytes_toserver + l->f.flow.bytes_toclient;
+	return sum;
 }
 
 void watch_learn(struct watch *w, struct baseline *b)

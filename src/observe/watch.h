@@ -6,7 +6,8 @@
  *
  * Invariants
  *  1. Memory is bounded: at most WATCH_FLOWS living flows, WATCH_APPS protocols and names that wait
- *     for their flow, WATCH_NAMES different names. What does not fit is counted in watch_losses.
+ *     for their flow (then the longest waiting goes), WATCH_NAMES different names. What does not
+ * fit is counted in watch_losses.
  *  2. Who or what was seen once stays known for as long as the flow lives.
  *  3. A pointer handed out (owner, name) is valid until watch_free; a struct seen_flow only in the
  *     call.
@@ -78,6 +79,8 @@ size_t watch_count(const struct watch *w);
 int watch_findings(struct watch *w, void (*cb)(void *arg, const struct finding *f), void *arg,
                    struct err *e);
 struct watch_losses watch_losses(const struct watch *w);
+/* Live: bytes of all flows, ended and living, whose owner is not known. */
+uint64_t watch_unowned(const struct watch *w);
 /* Adds what was usual since the last call to b. */
 void watch_learn(struct watch *w, struct baseline *b);
 

@@ -18,6 +18,7 @@
 #include "observe/watch.h"
 #include "ui/args.h"
 #include "ui/ctx.h"
+#include "ui/guard.h"
 #include "ui/screen.h"
 #include "ui/stop.h"
 #include "ui/verbs.h"
@@ -30,6 +31,7 @@ const struct opt watch_opts[] = {
     {"log-format", 0, OPT_TEXT, "F", "asa, junos, panos, aws or netfilter; else it is found out"},
     {"run", 0, OPT_DURATION, "DUR", "stop after that long (default: at Ctrl-C)"},
     {"top", 0, OPT_COUNT, "N", "rows of each table (default 10); tables instead of the screen"},
+    {"learn", 0, OPT_FLAG, NULL, "live: what is seen now counts as usual from tomorrow on"},
     {"tier", 0, OPT_TEXT, "T", "insist on this way of looking: bpf, tpacket_v3, or file"},
     {0},
 };
@@ -53,9 +55,14 @@ struct watching {
 	bool live, log, on_screen;
 	int log_format;
 	struct watch_screen *screen; /* NULL: none */
+	struct screen_about about;
+	char blind[768]; /* what this tier does not see; "" for captures and logs */
 	size_t top;
 	struct watch *watch;
+	struct baseline *baseline; /* live: what was usual before; NULL: not known */
+	bool learn;
 	struct tier_bpf *bpf; /* counts and owners come from there; NULL: from the packets */
+	struct err trouble;   /* why it had to stop */
 	enum rung rung;
 	bool named;                      /* interfaces were given */
 	struct finding found[FOUND_MAX]; /* told and, if that was possible, stored */
@@ -177,6 +184,8 @@ static void merge_stats(struct watching *w, struct source_stats *s)
 {
 	uint64_t dropped = s->dropped;
 
+	if (w->live && !w->bpf && w->watch)
+		s->unowned = watch_unowned(w->watch);
 	if (!w->bpf)
 		return;
 	tier_bpf_stats(w->bpf, s);
@@ -188,8 +197,8 @@ static void on_tick(void *arg, const struct source_stats *packets)
 	struct watching *w = arg;
 	struct source_stats merged = *packets, *s = &merged;
 
-	if (w->bpf)
-		tier_bpf_tick(w->bpf, NULL);
+	if (w->bpf && !w->trouble.code && tier_bpf_tick(w->bpf, &w->trouble) < 0)
+		stop_asked = 1;
 	merge_stats(w, s);
 	watch_tick(w->watch);
 	if (++w->ticks % TICKS_A_SCREEN)
@@ -250,11 +259,19 @@ static void leave_screen(struct watching *w, int r, const struct source_stats *s
 }
 
 /* On a terminal; where none can be drawn the tables at the end are all there is. */
-static void enter_screen(struct watching *w, const struct screen_about *about)
+static void enter_screen(struct watching *w, const char *const *where, size_t n)
 {
 	struct err e = {0};
 
-	if (w->on_screen && screen_open(w->c, about, &w->screen, &e) < 0)
+	w->about = (struct screen_about){
+	    .live = w->live,
+	    .what = w->live ? NULL : where[0],
+	    .iface = where,
+	    .n_ifaces = w->live ? n : 0,
+	    .blind = w->blind,
+	    .contain = verb_find(verb_table, "contain") != NULL,
+	};
+	if (w->on_screen && screen_open(w->c, &w->about, &w->screen, &e) < 0)
 		out_error(&w->c->out, "no screen, tables at the end: %s", e.text);
 }
 
@@ -263,6 +280,7 @@ static int conclude(struct watching *w, int r, const struct source_stats *s, con
                     const struct err *e)
 {
 	struct out *o = &w->c->out;
+	struct watch_losses losses;
 
 	leave_screen(w, r, s);
 	if (w->watch && (!r || s->packets)) {
@@ -271,12 +289,11 @@ static int conclude(struct watching *w, int r, const struct source_stats *s, con
 		if (!o->json)
 			show_tops(o, all, w->top, w->live);
 		watch_findings(w->watch, report, w, NULL);
-		show_stats(o, s, pairs_rest(all));
+		losses = watch_losses(w->watch);
+		for (size_t i = 0; i < w->n_notes; i++)
+			show_note(o, w->notes[i]);
+		show_stats(o, s, pairs_rest(all), &losses, w->live ? w->blind : NULL);
 	}
-	for (size_t i = 0; i < w->n_notes; i++)
-		out_info(o, "%s", w->notes[i]);
-	if (w->bpf)
-		out_info(o, "tier bpf: %s", tier_bpf_blind(w->bpf));
 	if (limits[0])
 		out_info(o, "sandbox of the reading child: %s", limits);
 	fflush(o->to);
@@ -332,37 +349,124 @@ static int rung_of(const char *tier, bool live, struct err *e)
 }
 
 /* Opens the programs where they are wanted and possible. job must stay. 0 also where one rung down
- * is to be taken, which is told. */
+ * is to be taken; what is not seen there, and why it had to be, is in w->blind. */
 static int open_bpf(struct watching *w, const struct observe_job *job, struct err *e)
 {
 	struct err why = {0};
 
-	if (!w->live || w->rung == RUNG_PACKETS)
+	if (!w->live)
 		return 0;
-	if (tier_bpf_open(job, on_owned_flow, &w->bpf, &why) == 0)
+	if (w->rung != RUNG_PACKETS && tier_bpf_open(job, on_owned_flow, &w->bpf, &why) == 0) {
+		snprintf(w->blind, sizeof(w->blind), "%s", tier_bpf_blind(w->bpf));
 		return 0;
+	}
 	if (w->rung == RUNG_BPF)
 		return err_set(e, why.code, "%s", why.text);
-	if (!w->on_screen)
-		out_info(&w->c->out, "tier tpacket_v3, owners are looked up: %s", why.text);
+	snprintf(w->blind, sizeof(w->blind), "%s%s%s", BLIND_LIVE,
+	         why.code ? "; no tier bpf: " : "", why.text);
 	return 0;
+}
+
+/* The source: packets in the child, and the programs' counts with each of its ticks. Without the
+ * right to packet sockets the programs count alone, and nobody is named. */
+static int observe(struct watching *w, const struct observe_job *job, struct source_stats *s,
+                   char limits[static 128], struct err *e)
+{
+	usec_t until = job->run ? boot_now() + job->run : 0;
+	usec_t due = boot_now();
+	int r = observe_run(job, s, limits, e);
+
+	if (r != -EPERM || !w->bpf || s->packets)
+		return r;
+	on_note(w, "no names and no protocols: packets could not be read without CAP_NET_RAW");
+	*e = (struct err){0};
+	while (!stop_asked && (!until || boot_now() < until)) {
+		sys->poll(NULL, 0, OBSERVE_IDLE_MSEC);
+		on_idle(w);
+		if (boot_now() < due)
+			continue;
+		due = boot_now() + TICK_MSEC * USEC_PER_MSEC;
+		on_tick(w, s);
+	}
+	return 0;
+}
+
+static void baseline_path(const struct watching *w, char dst[static CONFIG_STATE_MAX + 16])
+{
+	snprintf(dst, CONFIG_STATE_MAX + 16, "%s/baseline", w->c->state_dir);
+}
+
+/* Without one nothing is usual, which is never a reason to stop. */
+static void load_baseline(struct watching *w)
+{
+	char path[CONFIG_STATE_MAX + 16], text[256];
+	struct err e = {0};
+	int r = baseline_new(0, &w->baseline);
+
+	baseline_path(w, path);
+	if (r < 0 || (r = baseline_load(w->baseline, path, &e)) == 0 || r == -ENOENT)
+		return;
+	/* Nor is it written over: what is wrong with it may matter. */
+	w->learn = false;
+	snprintf(text, sizeof(text), "nothing counts as usual, and nothing is learned: %.180s",
+	         e.text);
+	on_note(w, text);
+}
+
+/* Only when asked: in a breach its traffic must not become what is usual. */
+static void save_baseline(struct watching *w)
+{
+	char path[CONFIG_STATE_MAX + 16], text[256];
+	struct err e = {0};
+
+	if (!w->learn || !w->baseline || !w->watch)
+		return;
+	baseline_path(w, path);
+	watch_learn(w->watch, w->baseline);
+	if (baseline_save(w->baseline, path, &e) == 0)
+		return;
+	snprintf(text, sizeof(text), "nothing was learned: %.200s", e.text);
+	on_note(w, text);
+}
+
+/* Opens what counts and what keeps the counts. counted must stay. */
+static int begin(struct watching *w, const struct observe_job *counted, struct err *e)
+{
+	struct surroundings around = {0};
+	struct watch_config config = {
+	    .live = w->live,
+	    .arg = w,
+	    .final = w->c->out.json || w->on_screen ? on_final : NULL,
+	    .resolvers = around.resolvers,
+	};
+	int r = open_bpf(w, counted, e);
+
+	if (r < 0)
+		return r;
+	if (w->live)
+		load_baseline(w);
+	config.baseline = w->baseline;
+	/* What cannot be read is left out: its resolver may then look like any other end. */
+	if (w->live)
+		surroundings_read(&around, NULL);
+	config.n_resolvers = around.n_resolvers;
+	config.look_at_owners = w->live && !w->bpf;
+	return watch_new(&config, &w->watch, e);
+}
+
+/* The last counts, and what went wrong on the way. */
+static int finish(struct watching *w, struct source_stats *s, int r, struct err *e)
+{
+	if (w->bpf && w->watch && !w->trouble.code)
+		tier_bpf_flush(w->bpf, &w->trouble);
+	merge_stats(w, s);
+	save_baseline(w);
+	return r || !w->trouble.code ? r : err_set(e, w->trouble.code, "%s", w->trouble.text);
 }
 
 static int run(struct watching *w, const char *const *where, size_t n, usec_t run_for)
 {
 	struct observe_job job = job_of(w, where, n, run_for), counted = job;
-	struct watch_config config = {
-	    .live = w->live,
-	    .arg = w,
-	    .final = w->c->out.json || w->on_screen ? on_final : NULL,
-	};
-	struct screen_about about = {
-	    .live = w->live,
-	    .what = w->live ? NULL : where[0],
-	    .iface = where,
-	    .n_ifaces = w->live ? n : 0,
-	    .contain = verb_find(verb_table, "contain") != NULL,
-	};
 	struct source_stats s = {0};
 	char limits[128] = "";
 	struct err e = {0};
@@ -372,23 +476,16 @@ static int run(struct watching *w, const char *const *where, size_t n, usec_t ru
 	/* Interfaces that were not named are all of them, in every network namespace. */
 	counted.n = w->named ? n : 0;
 	counted.tick = NULL;
-	if ((r = open_bpf(w, &counted, &e)) == 0) {
-		config.look_at_owners = w->live && !w->bpf;
-		r = watch_new(&config, &w->watch, &e);
-	}
+	r = begin(w, &counted, &e);
 	if (w->bpf) {
 		job.flow = NULL;
 		job.resume = NULL;
 	}
-	about.blind = w->bpf ? tier_bpf_blind(w->bpf) : w->live ? BLIND_LIVE : "";
-	if (!r)
-		enter_screen(w, &about);
-	if (!r)
-		r = observe_run(&job, &s, limits, &e);
-	if (w->bpf && w->watch)
-		tier_bpf_flush(w->bpf, NULL);
-	merge_stats(w, &s);
-	r = conclude(w, r, &s, limits, &e);
+	if (!r) {
+		enter_screen(w, where, n);
+		r = observe(w, &job, &s, limits, &e);
+	}
+	r = conclude(w, finish(w, &s, r, &e), &s, limits, &e);
 	tier_bpf_close(w->bpf);
 	return r;
 }
@@ -421,6 +518,10 @@ static int sources_of(struct watching *w, const struct args *a, const char **ret
 	if ((file && a->n_pos) || (log && file != log))
 		return err_set(e, -EINVAL,
 		               "more than one source at once: give --file, --log or IFACE");
+	w->learn = args_has(a, "learn");
+	if (file && w->learn)
+		return err_set(e, -EINVAL,
+		               "--learn is for live traffic: a capture may be of any day");
 	w->live = !file;
 	w->log = log;
 	w->store = !file;
@@ -456,5 +557,6 @@ int verb_watch(struct ctx *c, const struct args *a)
 	setvbuf(c->out.to, NULL, _IOFBF, OUT_BUFFER);
 	r = w.live ? run_live(&w, a, run_for) : run(&w, &file, 1, run_for);
 	watch_free(w.watch);
+	baseline_free(w.baseline);
 	return r;
 }

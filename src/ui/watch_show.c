@@ -160,37 +160,73 @@ void show_finding(struct out *o, const struct finding *f, bool final)
 		out_line(o, "    %s stanch %s", i ? "or:       " : "to cut it:", f->orders[i]);
 }
 
-void show_stats(struct out *o, const struct source_stats *s, const struct pair *rest)
+/* Names, protocols and findings that a full table had no room for. */
+static uint64_t not_kept(const struct watch_losses *l)
 {
-	char now[TIME_STR_MAX], bytes[16];
+	return l->flows + l->apps + l->names + l->scores.domains_evicted + l->scores.names_refused;
+}
+
+static void stats_json(struct out *o, const struct source_stats *s, const struct pair *rest,
+                       const struct watch_losses *l, const char *blind)
+{
+	char now[TIME_STR_MAX];
+	json_t *j = json_pack("{s:s s:s s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:s}", "timestamp",
+	                      time_str(wall_now(), now), "event_type", "stats", "packets",
+	                      (json_int_t)s->packets, "bytes", (json_int_t)s->bytes, "dropped",
+	                      (json_int_t)s->dropped, "truncated", (json_int_t)s->truncated,
+	                      "undecoded", (json_int_t)s->undecoded, "malformed",
+	                      (json_int_t)s->malformed, "evicted", (json_int_t)s->evicted, "flows",
+	                      (json_int_t)s->flows, "unlisted_flows", (json_int_t)rest->flows,
+	                      "not_kept", (json_int_t)not_kept(l), "tier", s->tier);
+
+	if (j && blind) {
+		json_object_set_new(j, "unowned_bytes", json_integer((json_int_t)s->unowned));
+		json_object_set_new(j, "blind_spots", json_string(blind));
+	}
+	out_json(o, j);
+}
+
+void show_note(struct out *o, const char *text)
+{
+	char now[TIME_STR_MAX];
+
+	if (o->json)
+		out_json(o, json_pack("{s:s s:s s:s}", "timestamp", time_str(wall_now(), now),
+		                      "event_type", "note", "message", text));
+	else
+		out_line(o, "%s", text);
+}
+
+void show_stats(struct out *o, const struct source_stats *s, const struct pair *rest,
+                const struct watch_losses *l, const char *blind)
+{
+	char bytes[16];
 
 	if (o->json) {
-		out_json(o,
-		         json_pack("{s:s s:s s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:s}",
-		                   "timestamp", time_str(wall_now(), now), "event_type", "stats",
-		                   "packets", (json_int_t)s->packets, "bytes", (json_int_t)s->bytes,
-		                   "dropped", (json_int_t)s->dropped, "truncated",
-		                   (json_int_t)s->truncated, "undecoded", (json_int_t)s->undecoded,
-		                   "malformed", (json_int_t)s->malformed, "evicted",
-		                   (json_int_t)s->evicted, "flows", (json_int_t)s->flows,
-		                   "unlisted_flows", (json_int_t)rest->flows, "unowned_bytes",
-		                   (json_int_t)s->unowned, "tier", s->tier));
+		stats_json(o, s, rest, l, blind);
 		return;
 	}
-	if (!strcmp(s->tier, "log")) {
+	if (!strcmp(s->tier, "log"))
 		out_line(o,
 		         "%" PRIu64 " records in %" PRIu64 " flows; tier log; %" PRIu64
-		         " lines could not be read, %" PRIu64 " others say nothing of connections, "
-		         "%" PRIu64 " flows put out early",
+		         " lines could not be read, %" PRIu64
+		         " others say nothing of connections, %" PRIu64 " flows put out early",
 		         s->packets, s->flows, s->malformed, s->undecoded, s->evicted);
-		return;
-	}
-	out_line(o,
-	         "%" PRIu64 " packets, %s in %" PRIu64 " flows; tier %s; lost: %" PRIu64
-	         " dropped, %" PRIu64 " truncated, %" PRIu64 " malformed, %" PRIu64
-	         " evicted early; %" PRIu64 " not IP",
-	         s->packets, out_bytes(s->bytes, bytes), s->flows, s->tier, s->dropped,
-	         s->truncated, s->malformed, s->evicted, s->undecoded);
+	else
+		out_line(o,
+		         "%" PRIu64 " packets, %s in %" PRIu64 " flows; tier %s; lost: %" PRIu64
+		         " dropped, %" PRIu64 " truncated, %" PRIu64 " malformed, %" PRIu64
+		         " evicted early; %" PRIu64 " not IP",
+		         s->packets, out_bytes(s->bytes, bytes), s->flows, s->tier, s->dropped,
+		         s->truncated, s->malformed, s->evicted, s->undecoded);
+	if (blind)
+		out_line(o, "tier %s, not seen: %s", s->tier, blind);
+	if (blind && s->unowned)
+		out_line(o, "%s are of flows whose owner is not known",
+		         out_bytes(s->unowned, bytes));
+	if (not_kept(l))
+		out_line(o, "%" PRIu64 " names and flows were seen, but not kept: tables were full",
+		         not_kept(l));
 	if (rest->flows)
 		out_line(o,
 		         "%" PRIu64 " flows of further address pairs are counted, but not listed",

@@ -15,8 +15,12 @@ const char *proto_name(uint8_t proto, char dst[static 8]);
 void show_flow_json(FILE *to, const struct seen_flow *w);
 /* final: the numbers will not change any more. */
 void show_finding(struct out *o, const struct finding *f, bool final);
-/* notes: n sentences of what could not be done. */
-void show_stats(struct out *o, const struct source_stats *s, const struct pair *rest);
+/* Something that a person should know about how the source was read. */
+void show_note(struct out *o, const char *text);
+/* l: what was seen, but not kept; blind: what this tier does not see, NULL where nobody looked for
+ * owners. */
+void show_stats(struct out *o, const struct source_stats *s, const struct pair *rest,
+                const struct watch_losses *l, const char *blind);
 /* The three tables of the n greatest; with_owner: a column for it. */
 void show_tops(struct out *o, const struct pairs *p, size_t n, bool with_owner);
 

@@ -8,33 +8,11 @@
 #include "observe/log.c"
 #include "observe/log_join.c"
 
+#include "input.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const uint8_t *input;
-static size_t left, piece;
 static uint64_t flows;
-
-static ssize_t read_input(int fd, void *p, size_t n)
-{
-	if (n > piece)
-		n = piece;
-	if (n > left)
-		n = left;
-	memcpy(p, input, n);
-	input += n;
-	left -= n;
-	return (ssize_t)n;
-}
-
-static int poll_input(struct pollfd *fds, nfds_t n, int timeout_ms)
-{
-	return 1;
-}
-
-static int close_input(int fd)
-{
-	return 0;
-}
 
 static void see(void *arg, const struct flow *f, enum fwlog_action action)
 {
@@ -50,23 +28,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct log_options o = {_FWLOG_FORMAT_INVALID, 0, UINT64_C(1769904000000000000)};
 	const struct flow_sink sink = {see, NULL};
-	struct sys_ops ops = sys_kernel;
+	struct sys_ops ops;
 	struct log_source *s = NULL;
 	struct log_stats st;
 	struct err e = {0};
 	int r;
 	if (!size)
 		return 0;
-	ops.read = read_input;
-	ops.poll = poll_input;
-	ops.close = close_input;
-	sys = &ops;
+	input_begin(&ops, data, size);
 	flows = 0;
-	piece = data[0] ? data[0] : SIZE_MAX;
-	input = data + 1;
-	left = size - 1;
-	if (log_attach(-1, &o, &s, NULL) < 0)
+	if (log_attach(-1, &o, &s, NULL) < 0) {
+		input_end();
 		return 0;
+	}
 	while ((r = log_pump(s, &sink, 5, 0, &e)) > 0)
 		;
 	log_stats(s, &st);
@@ -78,6 +52,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if ((r < 0 && !e.text[0]) || (!r && left))
 		abort();
 	log_close(s);
-	sys = &sys_kernel;
+	input_end();
 	return 0;
 }

@@ -232,6 +232,97 @@ def test_watch_agrees_with_counters(pair, tier):
     assert tcp["owner"]["exe"].startswith("/usr/bin/python3")
 
 
+WEBSITE = """
+import http.server, sys
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"hello")
+    def log_message(self, *_):
+        pass
+server = http.server.HTTPServer((sys.argv[1], 8000), Page)
+print("ready", flush=True)
+server.serve_forever()
+"""
+
+
+def visit(pair):
+    """A short visit by a process of its own; its pid."""
+    curl = pair.popen("a", ["curl", "-s", "-H", "Host: shop.example", f"http://{B4}:8000/"],
+                      stdout=subprocess.PIPE, text=True)
+    assert curl.communicate(timeout=20)[0] == "hello"
+    return curl.pid
+
+
+def without(*rights):
+    """Root, but for these capabilities."""
+    gone = ",".join("-" + r for r in rights)
+    return ["setpriv", f"--bounding-set={gone}", f"--inh-caps={gone}"]
+
+
+@pytest.mark.parametrize("tier", ["bpf", "tpacket_v3"])
+def test_names_live(pair, tier):
+    pair.python("b", WEBSITE, B4)
+    watch = pair.start("watch", "up0", "--run", "4s", "--json", "--tier", tier)
+    time.sleep(1.5)
+    pids = [visit(pair) for _ in range(3)]
+    out, err = watch.communicate(timeout=30)
+    flows = [r for r in lines(out) if r["event_type"] == "flow" and r.get("dest_port") == 8000]
+    assert len(flows) == 3, err
+    assert {(f["app_proto"], f["dest_name"], f["dest_name_source"]) for f in flows} == \
+        {("http", "shop.example", "http")}
+    if tier == "bpf":
+        # Whoever was gone at once, too.
+        assert sorted(f["owner"]["pid"] for f in flows) == sorted(pids)
+        assert all(f["owner"]["exe"].endswith("/curl") and f["owner"]["parents"].startswith("python3(")
+                   for f in flows), flows
+
+
+def test_a_baseline_is_learned_only_when_asked(pair):
+    path = os.path.join(pair.state, "baseline")
+    os.makedirs(pair.state, exist_ok=True)
+    pair.python("b", WEBSITE, B4)
+
+    def watch(*more):
+        child = pair.start("watch", "up0", "--run", "3s", "--json", *more)
+        time.sleep(1.2)
+        visit(pair)
+        out, err = child.communicate(timeout=30)
+        assert child.returncode == 0, err
+        return [r["message"] for r in lines(out) if r["event_type"] == "note"]
+
+    assert watch() == [] and not os.path.exists(path)
+    assert watch("--learn") == [] and os.path.getsize(path) > 0
+    learned = open(path, "rb").read()
+    assert watch() == [] and open(path, "rb").read() == learned
+    with open(path, "r+b") as f:
+        f.seek(len(learned) // 2)
+        f.write(bytes([learned[len(learned) // 2] ^ 1]))
+    broken = open(path, "rb").read()
+    assert any("nothing counts as usual" in text for text in watch("--learn"))
+    assert open(path, "rb").read() == broken
+
+
+def test_the_ladder(pair):
+    """One rung down where a right is missing, and that is told."""
+    pair.python("b", WEBSITE, B4)
+    for gone, tier, named, text in ((["bpf", "sys_admin"], "tpacket_v3", True, "no tier bpf: "),
+                                    (["net_raw"], "bpf", False, "CAP_NET_RAW")):
+        watch = pair.popen("a", [*without(*gone), STANCH, "--state", pair.state, "watch", "up0", "--run",
+                                 "4s", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(1.5)
+        visit(pair)
+        out, err = watch.communicate(timeout=30)
+        rows = lines(out)
+        assert rows[-1]["tier"] == tier, err
+        assert text in err + out, err
+        flows = [r for r in rows if r["event_type"] == "flow" and r.get("dest_port") == 8000]
+        assert len(flows) == 1 and ("dest_name" in flows[0]) == named
+        assert "unowned_bytes" in rows[-1] and rows[-1]["blind_spots"]
+
+
 def test_upload_is_found_and_stored(pair):
     pair.python("b", SINK, B4, 443, "tcp")
     watch = pair.start("watch", "up0", "--run", "4s", "--json")
