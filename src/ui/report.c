@@ -49,6 +49,7 @@ static const char page_head[] =
     "h1{font-size:1.6em}h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #ccc}\n"
     "table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;"
     "padding:.25em .6em;border-bottom:1px solid #e4e4e4}\n"
+    ".when{white-space:nowrap}summary{cursor:pointer}\n"
     "code{font:13px/1.4 ui-monospace,monospace;overflow-wrap:anywhere}\n"
     ".contained,.held{color:#0a6b2d}.partial,.unknown,.unconfirmed{color:#9a5b00}"
     ".failed{color:#a11}\n"
@@ -134,6 +135,69 @@ static int html_order(struct session *s, unsigned id, struct buf *out, struct er
 	return 0;
 }
 
+/* ---- findings ---- */
+
+#define FINDINGS_MAX 256
+
+struct ids {
+	unsigned v[FINDINGS_MAX];
+	size_t n, more; /* more: beyond FINDINGS_MAX */
+};
+
+static int walk_findings(void *arg, const struct journal_entry *e)
+{
+	struct ids *ids = arg;
+
+	if (strcmp(e->kind, "finding") != 0 || e->subject[0] != 'f')
+		return 0;
+	if (ids->n == FINDINGS_MAX)
+		ids->more++;
+	else
+		ids->v[ids->n++] = (unsigned)strtoul(e->subject + 1, NULL, 10);
+	return 0;
+}
+
+static int html_finding(struct session *s, unsigned id, struct buf *out, struct err *e)
+{
+	struct finding f;
+	char src[ADDR_STR_MAX], dest[ADDR_STR_MAX], first[TIME_STR_MAX], last[TIME_STR_MAX];
+	int r = journal_get_finding(s->journal, id, &f, e);
+
+	if (r < 0)
+		return r;
+	buf_addf(out, "<h2>f%u %s, score <span class=\"%s\">%.2f</span>: ", id,
+	         finding_kind_str(f.kind), f.score >= FINDING_SCORE_ACT ? "failed" : "partial",
+	         f.score);
+	html_escape(addr_str(&f.src.addr, src), out);
+	buf_addf(out, " &rarr; ");
+	html_escape(f.domain[0]          ? f.domain
+	            : f.dest.addr.family ? addr_str(&f.dest.addr, dest)
+	                                 : "many",
+	            out);
+	buf_addf(out, "</h2>\n<p>%s to %s</p>\n<ul>\n", time_str(f.first, first),
+	         time_str(f.last, last));
+	for (size_t i = 0; i < f.n_reasons; i++)
+		element(out, "li", f.reasons[i]);
+	buf_addf(out, "</ul>\n<p>Harmless if: ");
+	html_escape(f.benign, out);
+	buf_addf(out, "</p>\n");
+	return 0;
+}
+
+static int html_findings(struct session *s, struct buf *out, struct err *e)
+{
+	struct ids ids = {.n = 0};
+	int r = journal_walk(s->journal, 0, walk_findings, &ids, e);
+
+	for (size_t i = 0; i < ids.n && r == 0; i++)
+		r = html_finding(s, ids.v[i], out, e);
+	if (ids.more)
+		buf_addf(out, "<p>%zu more findings stand in the timeline.</p>\n", ids.more);
+	return r;
+}
+
+/* ---- the journal ---- */
+
 struct walk {
 	struct buf *html;
 	json_t *json;
@@ -153,14 +217,14 @@ static int walk_entry(void *arg, const struct journal_entry *e)
 	}
 	bool cut = strlen(e->body) > BODY_SHOWN;
 	snprintf(body, sizeof body, "%.*s%s", BODY_SHOWN, e->body, cut ? " …" : "");
-	buf_addf(w->html, "<tr><td>%" PRIu64 "</td><td>%s</td>", e->seq, when);
+	buf_addf(w->html, "<tr><td>%" PRIu64 "</td><td class=\"when\">%s</td>", e->seq, when);
 	element(w->html, "td", e->kind);
 	element(w->html, "td", e->subject);
-	buf_addf(w->html, "<td><code>");
-	html_escape(body, w->html);
-	buf_addf(w->html, "</code></td><td><code>");
+	buf_addf(w->html, "<td><details><summary><code>%.12s…</code></summary><code>", e->hash);
 	html_escape(e->hash, w->html);
-	buf_addf(w->html, "</code></td></tr>\n");
+	buf_addf(w->html, "<br>");
+	html_escape(body, w->html);
+	buf_addf(w->html, "</code></details></td></tr>\n");
 	return w->html->error;
 }
 
@@ -184,11 +248,12 @@ int report_html(struct session *s, const char *incident, struct buf *out, struct
 	if (r < 0)
 		return r;
 	html_top(s, incident, out);
+	r = html_findings(s, out, e);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = html_order(s, ids[i], out, e);
 	free(ids);
 	buf_addf(out, "<h2>Timeline of the journal</h2>\n<table><tr><th>Seq</th><th>Time</th>"
-	              "<th>Kind</th><th>About</th><th>Entry</th><th>Hash</th></tr>\n");
+	              "<th>Kind</th><th>About</th><th>Hash and entry</th></tr>\n");
 	struct walk w = {.html = out};
 	if (r == 0)
 		r = journal_walk(s->journal, 0, walk_entry, &w, e);

@@ -445,7 +445,9 @@ static int begin(struct watching *w, const struct observe_job *counted, struct e
 		return r;
 	if (w->live)
 		load_baseline(w);
-	config.baseline = w->baseline;
+	/* Where nothing was ever learned, nothing is new either. */
+	if (w->baseline && baseline_count(w->baseline))
+		config.baseline = w->baseline;
 	/* What cannot be read is left out: its resolver may then look like any other end. */
 	if (w->live)
 		surroundings_read(&around, NULL);

@@ -7,13 +7,14 @@ import bed as B
 from helpers import bleeding
 
 
-def test_contain_what_watch_found(bed):
+def test_contain_what_watch_found(bed, tmp_path):
     uploads = bed.bleed(scale=100)
     r = bed.stanch("watch", "eth0", "--run", "6s", "--json")
     found = {x["dest_ip"]: x for x in map(json.loads, r.out.splitlines())
              if x["event_type"] == "finding" and x.get("final")}
     worst = found[B.C2A]
     assert r.code == 1 and worst["kind"] == "upload" and worst["score"] >= 0.7, str(r)
+    assert not any("never seen" in reason for reason in worst["reasons"]), "nothing was learned yet"
     assert worst["orders"] == [f"block {B.C2A}"]
     assert all(bleeding(bed, uploads, uploads).values())
 
@@ -28,6 +29,15 @@ def test_contain_what_watch_found(bed):
     late = [x for x in bed.at["c2a"].rows(r.ended) if x.get("dst") == "c2a" and x["proto"] != "arp"]
     assert late == [], "frames arrived after the finding was contained"
     assert bleeding(bed, uploads, [B.NEIGHBOUR])[B.NEIGHBOUR], "what no finding names goes on"
+
+
+    # What was found, why, and what was done about it, on one page.
+    page = str(tmp_path / "report.html")
+    r = bed.stanch("incident", "report", "--html", page)
+    text = open(page, encoding="utf-8").read()
+    assert r.code == 0 and "<h2>f1 upload, score" in text and "<h2>o1 block" in text, str(r)
+    assert "bytes out for each byte in" in text and "Harmless if: " in text
+    assert text.index("<h2>f1 ") < text.index("<h2>o1 ") < text.index("Timeline of the journal")
 
 
 def test_contain_refuses_what_it_does_not_know(bed):
