@@ -9,9 +9,13 @@
 #include "ui/verbs.h"
 
 const struct point point_table[] = {
-    {"self", &host_driver},
+    {.name = "self", .driver = &host_driver},
 };
 const size_t point_table_n = ARRAY_SIZE(point_table);
+
+const struct driver_ops *const driver_table[] = {
+    NULL,
+};
 
 const struct verb_row verb_table[] = {
     {
@@ -62,8 +66,8 @@ const struct verb_row verb_table[] = {
     },
     {
         .name = "isolate",
-        .synopsis = "self [--via POINT] [--keep ADDR[:PORT]]… [--console]",
-        .summary = "cut this host off, keep your way in",
+        .synopsis = "self|HOST [--via POINT,…] [--keep ADDR[:PORT]]… [--console]",
+        .summary = "cut a host off, keep your way in",
         .text =
             "Drops everything but the printed allow-list, in one transaction: IPv4 and IPv6, this "
             "host's, forwarded and container traffic, raw frames, open connections. Your own "
@@ -71,18 +75,23 @@ const struct verb_row verb_table[] = {
             "console.\n\n"
             "Unless confirmed within the deadline (10 minutes, or --confirm-within) the cut lifts "
             "itself, in the kernel, though stanch were killed. Confirm it from a second SSH "
-            "session. If the way in does not answer right after the cut, all is taken back.",
+            "session. If the way in does not answer right after the cut, all is taken back.\n\n"
+            "HOST, an asset of the configuration or an address, is isolated by the points around "
+            "it (--via, else those its section names), all at the same time: a firewall, a router, "
+            "a cloud account. A point that fails leaves the others in force (exit 5) unless "
+            "--all-or-nothing. Never run that on HOST itself: the points' credentials are not "
+            "loaded there.",
         .opts = isolate_opts,
         .examples = "stanch isolate self --dry-run\nstanch isolate self\n"
                     "stanch isolate self --keep 198.51.100.7:22 --confirm-within 5m --yes",
-        .flags = VERB_CHANGES | VERB_CUTS | VERB_ROOT,
+        .flags = VERB_CHANGES | VERB_CUTS,
         .min_args = 1,
         .max_args = 1,
         .run = verb_isolate,
     },
     {
         .name = "block",
-        .synopsis = "TARGET… [--via POINT] [--for DUR]",
+        .synopsis = "TARGET… [--via POINT,…] [--for DUR]",
         .summary = "cut single addresses, prefixes or domains",
         .text = "Cuts exactly the targets, as source and as destination, for this host, forwarded "
                 "and container traffic, and ends their open connections; all else is left alone. "
@@ -94,14 +103,14 @@ const struct verb_row verb_table[] = {
         .opts = block_opts,
         .examples = "stanch block 203.0.113.5 198.51.100.20\nstanch block 203.0.113.0/24 --for 2h\n"
                     "stanch block evil.example --dry-run",
-        .flags = VERB_CHANGES | VERB_CUTS | VERB_ROOT,
+        .flags = VERB_CHANGES | VERB_CUTS,
         .min_args = 1,
         .max_args = -1,
         .run = verb_block,
     },
     {
         .name = "contain",
-        .synopsis = "FINDING… [--via POINT] [--console]",
+        .synopsis = "FINDING… [--via POINT,…] [--console]",
         .summary = "carry out the orders that findings propose",
         .text = "Reads the findings that `watch` stored (f1, f2, …; see stanch incident show), and "
                 "carries out what they propose: all blocks as one order, then, if one asks for it, "
@@ -109,7 +118,7 @@ const struct verb_row verb_table[] = {
                 "isolate holds here.",
         .opts = isolate_opts,
         .examples = "stanch contain f3 --dry-run\nstanch contain f3 f4 --yes",
-        .flags = VERB_CHANGES | VERB_CUTS | VERB_ROOT,
+        .flags = VERB_CHANGES | VERB_CUTS,
         .min_args = 1,
         .max_args = -1,
         .run = verb_contain,
@@ -149,7 +158,7 @@ const struct verb_row verb_table[] = {
                 "--force roundtrip does without.",
         .opts = confirm_opts,
         .examples = "stanch confirm o1\nstanch confirm o1 --keep 198.51.100.7:22",
-        .flags = VERB_CHANGES | VERB_ROOT,
+        .flags = VERB_CHANGES,
         .min_args = 1,
         .max_args = -1,
         .run = verb_confirm,
@@ -163,7 +172,7 @@ const struct verb_row verb_table[] = {
                 "stays. --all takes away, too, what of ours no order of this journal claims.",
         .opts = undo_opts,
         .examples = "stanch undo o1\nstanch undo --all --yes",
-        .flags = VERB_CHANGES | VERB_ROOT,
+        .flags = VERB_CHANGES,
         .max_args = -1,
         .run = verb_undo,
     },

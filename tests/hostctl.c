@@ -240,6 +240,8 @@ static int carry_out(void *ctx, char **argv, struct loaded *v, size_t n)
 	return r;
 }
 
+static const struct point self = {.name = "self", .driver = &host_driver};
+
 int main(int argc, char **argv)
 {
 	struct loaded v[ORDERS_MAX] = {0};
@@ -251,7 +253,7 @@ int main(int argc, char **argv)
 		            err_set(&e, -EINVAL, "hostctl VERB ORDER STEPS [ORDER STEPS]…"), &e);
 	int r = load_all(argc, argv, v, &n, &e);
 	if (r == 0)
-		r = host_driver.open("self", &ctx, &e);
+		r = host_driver.open(&self, &ctx, &e);
 	r = r < 0 ? fail("start", r, &e) : carry_out(ctx, argv, v, n);
 	host_driver.close(ctx);
 	for (size_t i = 0; i < n; i++) {

@@ -26,11 +26,13 @@ static int prepare(struct run *r, struct step *s, struct err *e)
 }
 
 /* What destroys evidence that could not be read is not done, unless the cut hangs on it. */
-static int prepare_all(struct run *r, struct err *e)
+int run_prepare(struct run *r, struct err *e)
 {
 	for (size_t i = 0; i < r->p->n_steps; i++) {
 		struct step *s = &r->p->steps[i];
 		struct err why = {0};
+		if (!run_has(r, s))
+			continue;
 		int x = prepare(r, s, &why);
 		if (x && (s->required || r->o->all_or_nothing))
 			return err_set(e, x, "%s", why.text);
@@ -49,11 +51,11 @@ int run_intents(struct run *r, struct err *e)
 	struct deadlines *d = &r->o->deadlines;
 	if (!d->boot[0])
 		strncpy(d->boot, boot_id(), sizeof d->boot - 1);
-	int x = prepare_all(r, e);
+	int x = run_prepare_all(r, e);
 	if (x)
 		return x;
 	for (size_t i = 0; i < r->p->n_steps; i++)
-		if (r->p->steps[i].state != STEP_FAILED)
+		if (run_has(r, &r->p->steps[i]) && r->p->steps[i].state != STEP_FAILED)
 			r->p->steps[i].state = STEP_INTENT;
 	r->o->state = ORDER_APPLYING;
 	return run_store(r, e);
@@ -80,7 +82,7 @@ static bool way_in_is_open(struct run *r, management_check_fn check, void *arg)
 static bool give_up(struct run *r, size_t from)
 {
 	for (size_t i = from; i < r->p->n_steps; i++)
-		if (r->p->steps[i].state == STEP_INTENT)
+		if (run_has(r, &r->p->steps[i]) && r->p->steps[i].state == STEP_INTENT)
 			run_step(r, &r->p->steps[i], EVENT_ABSENT);
 	return false;
 }
@@ -91,7 +93,7 @@ bool run_apply(struct run *r, management_check_fn check, void *arg)
 	bool tried = false;
 	for (size_t i = 0; i < r->p->n_steps; i++) {
 		struct step *s = &r->p->steps[i];
-		if (s->state == STEP_FAILED) /* not prepared */
+		if (!run_has(r, s) || s->state == STEP_FAILED) /* not prepared */
 			continue;
 		if (!s->inverse && !tried) {
 			tried = true;
@@ -100,7 +102,8 @@ bool run_apply(struct run *r, management_check_fn check, void *arg)
 		}
 		run_step(r, s, EVENT_RECORDED);
 		if (!step_suffices(r, s)) {
-			run_say(r, "o%u: %s: %s", r->o->id, s->kind,
+			run_say(r, "o%u: %s%s%s: %s", r->o->id, r->point ? r->point : "",
+			        r->point ? ": " : "", s->kind,
 			        s->problem ? s->problem : "does not hold");
 			return give_up(r, i + 1);
 		}
@@ -152,6 +155,7 @@ static enum engine_outcome settle(struct run *r)
 	struct err e = {0};
 	r->o->state = r->o->deadlines.confirm_by_boot ? ORDER_UNCONFIRMED : ORDER_HELD;
 	tell_problems(r);
+	r->n_problems += r->p->left_out;
 	if (run_store(r, &e)) {
 		/* A cut that holds is not given up for the sake of the book. */
 		r->n_problems++;
@@ -164,22 +168,20 @@ static enum engine_outcome settle(struct run *r)
 	return r->n_problems ? ENGINE_PARTIAL : ENGINE_DONE;
 }
 
-int engine_apply(struct engine *g, const char *point, struct order *o, struct plan *p,
-                 management_check_fn check, void *arg, struct report *ret, struct err *e)
+int engine_apply(struct engine *g, struct order *o, struct plan *p, management_check_fn check,
+                 void *arg, struct report *ret, struct err *e)
 {
 	struct run r = run_of(g, o, p);
-	const struct driver_ops *d;
-	void *ctx;
-	int x = engine_driver(g, point, &d, &ctx, e);
-	if (!x)
-		x = run_intents(&r, e);
+	size_t held = 0;
+	int x = run_intents(&r, e);
 	if (x) {
 		o->state = ORDER_PLANNED;
 		buf_free(&r.text);
 		return x;
 	}
 	enum engine_outcome outcome;
-	if (run_apply(&r, check, arg)) {
+	bool whole = run_apply_all(&r, check, arg, &held);
+	if (whole || (held && !o->all_or_nothing)) {
 		outcome = settle(&r);
 	} else {
 		outcome = run_undo(&r, ORDER_FAILED);
@@ -291,7 +293,7 @@ static int rearm(struct run *r, const struct deadlines *d, struct err *e)
 	struct deadlines before = r->o->deadlines;
 	if (!may_rearm(r->o, e))
 		return -ENOENT;
-	if (order_due(r->o, &at) == DUE_LIFTED || !any_in_force(r->p))
+	if (run_due(r, &at) == DUE_LIFTED || !any_in_force(r->p))
 		return err_set(e, -ENOENT,
 		               "o%u has run out at %s: it is in force no more; order "
 		               "it again",

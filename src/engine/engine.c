@@ -55,7 +55,7 @@ int engine_driver(struct engine *g, const char *point, const struct driver_ops *
 		if (strcmp(g->points[i].name, point) != 0)
 			continue;
 		if (!g->ctx[i]) {
-			int r = g->points[i].driver->open(point, &g->ctx[i], e);
+			int r = g->points[i].driver->open(&g->points[i], &g->ctx[i], e);
 			if (r)
 				return r;
 		}
@@ -67,7 +67,7 @@ int engine_driver(struct engine *g, const char *point, const struct driver_ops *
 }
 
 /* An order that cannot be read keeps the rest from nothing: recover has told it. */
-static int read_held(struct engine *g, struct err *e)
+int engine_read_held(struct engine *g, struct err *e)
 {
 	unsigned *ids = NULL;
 	size_t n = 0;
@@ -96,9 +96,12 @@ static size_t add_holds(struct hold *v, size_t n, const struct order *o, const s
 {
 	for (size_t i = 0; i < p->n_steps; i++) {
 		const struct step *s = &p->steps[i];
+		/* Steps of other points may be in another thread's hands: not even looked at. */
+		if (s == self || strcmp(s->point, point) != 0)
+			continue;
 		bool counts = s->state == STEP_APPLIED || s->state == STEP_VERIFIED ||
 		              s->state == STEP_UNKNOWN;
-		if (!counts || s == self || strcmp(s->point, point) != 0)
+		if (!counts)
 			continue;
 		if (v)
 			v[n] = (struct hold){o, s};
@@ -120,7 +123,7 @@ static size_t all_holds(const struct engine *g, const struct order *o, const str
 static int holds_of(struct engine *g, const struct order *o, const struct plan *p,
                     const struct step *self, const char *point, struct holds *ret, struct err *e)
 {
-	int r = read_held(g, e);
+	int r = engine_read_held(g, e);
 	if (r)
 		return r;
 	size_t n = all_holds(g, o, p, self, point, NULL);
@@ -146,7 +149,7 @@ static void holds_drop(struct holds *h)
 static int claims_at(struct engine *g, const char *point, struct holds *ret, struct err *e)
 {
 	size_t n = 0, total = 0;
-	int r = read_held(g, e);
+	int r = engine_read_held(g, e);
 	for (size_t i = 0; i < g->n_held; i++)
 		total += g->held[i].p.n_steps;
 	struct hold *v = r ? NULL : calloc(total ? total : 1, sizeof *v);
@@ -169,10 +172,12 @@ static int strays_at(struct engine *g, const char *point, bool remove, struct bu
 	const struct driver_ops *d;
 	void *ctx;
 	struct holds claims = {0};
-	int r = engine_driver(g, point, &d, &ctx, e);
-	if (!r)
-		r = claims_at(g, point, &claims, e);
-	if (!r)
+	int r = claims_at(g, point, &claims, e);
+	/* A point elsewhere is not called for the sake of what may not be there. */
+	bool asked = claims.n || engine_is_local(g, point);
+	if (!r && asked)
+		r = engine_driver(g, point, &d, &ctx, e);
+	if (!r && asked)
 		r = d->strays(ctx, &claims, remove, out, e);
 	holds_drop(&claims);
 	return r;
@@ -202,8 +207,8 @@ int engine_probe(struct engine *g, const char *point, struct capabilities *ret, 
 	return r ? r : d->probe(ctx, ret, e);
 }
 
-int engine_plan(struct engine *g, const char *point, const struct order *o, struct plan *ret,
-                struct err *e)
+int engine_plan_at(struct engine *g, const char *point, const struct order *o, struct plan *ret,
+                   struct err *e)
 {
 	const struct driver_ops *d;
 	void *ctx;
@@ -295,14 +300,6 @@ int run_store(struct run *r, struct err *e)
 }
 
 /* --- what is done at a transition --- */
-
-/* Contained and released shares of one dimension make it partial; what is not known stays so. */
-static enum dim_state dim_merge(enum dim_state a, enum dim_state b)
-{
-	if (a == DIM_NONE || b == DIM_NONE || a == b)
-		return a == DIM_NONE ? b : a;
-	return a == DIM_IS_UNKNOWN || b == DIM_IS_UNKNOWN ? DIM_IS_UNKNOWN : DIM_PARTIAL;
-}
 
 static void merge_dims(struct run *r, const struct readback *rb)
 {

@@ -17,14 +17,9 @@
 #include "journal/journal.h"
 #include "model/driver_ops.h"
 
-struct point {
-	const char *name; /* "self" */
-	const struct driver_ops *driver;
-};
-
 struct engine; /* one per command */
 
-/* points: static registry rows, n of them; j stays the caller's and must outlive the engine. j
+/* points: n of them, the caller's, as is j, which stays the caller's and must outlive the engine. j
  * NULL: there is no journal yet; only to probe, to plan and to describe. */
 int engine_new(struct journal *j, const struct point *points, size_t n, struct engine **ret,
                struct err *e);
@@ -33,9 +28,17 @@ void engine_free(struct engine *g);
 /* Opens each point's driver on demand. */
 int engine_probe(struct engine *g, const char *point, struct capabilities *ret, struct err *e);
 
-/* Fills *ret; changes nothing (dry run). */
-int engine_plan(struct engine *g, const char *point, const struct order *o, struct plan *ret,
-                struct err *e);
+/* The points that an order goes to, each once. */
+struct point_names {
+	const char *v[POINTS_MAX];
+	size_t n;
+};
+
+/* One plan for all points in `at`, asked at the same time. A point that cannot do it is left out,
+ * counted and named in a note, unless none can or the order is all-or-nothing: then that is the
+ * error. */
+int engine_plan(struct engine *g, const struct point_names *at, const struct order *o,
+                struct plan *ret, struct err *e);
 
 /* The exact calls of one step, for --dry-run -v and the report. */
 int engine_describe(struct engine *g, const struct order *o, const struct step *s, struct buf *out,
@@ -65,8 +68,10 @@ void report_free(struct report *r);
 typedef int (*management_check_fn)(void *arg, const struct order *o, struct err *e);
 
 /* Journals, applies and verifies. o gets id and state, p's steps their states. */
-int engine_apply(struct engine *g, const char *point, struct order *o, struct plan *p,
-                 management_check_fn check, void *arg, struct report *ret, struct err *e);
+/* The points of the plan are worked on at the same time, each in its order; one that fails takes
+ * back its own share and leaves the others (ENGINE_PARTIAL), or, all-or-nothing, none. */
+int engine_apply(struct engine *g, struct order *o, struct plan *p, management_check_fn check,
+                 void *arg, struct report *ret, struct err *e);
 
 /* Reads the world back for one order; stores nothing but a note when it drifted. */
 int engine_verify(struct engine *g, unsigned order_id, struct report *ret, struct err *e);

@@ -37,7 +37,7 @@ static bool is(const struct step *s, const char *kind)
 	return !strcmp(s->kind, kind);
 }
 
-static int fake_open(const char *point, void **ret, struct err *e)
+static int fake_open(const struct point *p, void **ret, struct err *e)
 {
 	*ret = world;
 	return 0;
@@ -207,6 +207,7 @@ static const struct driver_ops fake = {
 };
 
 static const struct point points[] = {{"self", &fake}};
+static const struct point_names self = {{"self"}, 1};
 
 /* --- helpers --- */
 
@@ -296,9 +297,9 @@ static int isolate(struct with *w, int seconds, bool all, struct report *ret, st
 	set_clock(&o, seconds);
 	int r = order_add_target(&o, &t, e);
 	if (!r)
-		r = engine_plan(w->g, "self", &o, &p, e);
+		r = engine_plan(w->g, &self, &o, &p, e);
 	if (!r)
-		r = engine_apply(w->g, "self", &o, &p, check, NULL, ret, e);
+		r = engine_apply(w->g, &o, &p, check, NULL, ret, e);
 	order_free(&o);
 	plan_free(&p);
 	return r;

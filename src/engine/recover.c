@@ -12,9 +12,29 @@ static bool passed(usec_t by_boot, usec_t by_wall, bool same_boot)
 	return same_boot && by_boot ? boot_now() >= by_boot : by_wall && wall_now() >= by_wall;
 }
 
-enum due order_due(const struct order *o, usec_t *ret_wall)
+bool engine_is_local(const struct engine *g, const char *point)
 {
-	const struct deadlines *d = &o->deadlines;
+	for (size_t i = 0; i < g->n; i++)
+		if (!strcmp(g->points[i].name, point))
+			return !g->points[i].config;
+	return false;
+}
+
+/* The point of this host that the order has steps at; NULL: none. */
+static const char *local_point(const struct run *r)
+{
+	for (size_t i = 0; i < r->g->n; i++) {
+		const struct point *p = &r->g->points[i];
+		for (size_t k = 0; !p->config && k < r->p->n_steps; k++)
+			if (!strcmp(r->p->steps[k].point, p->name))
+				return p->name;
+	}
+	return NULL;
+}
+
+enum due run_due(const struct run *r, usec_t *ret_wall)
+{
+	const struct deadlines *d = &r->o->deadlines;
 	bool same_boot = boot_same(d->boot);
 	if (passed(d->until_boot, d->until_wall, same_boot)) {
 		*ret_wall = d->until_wall;
@@ -23,10 +43,10 @@ enum due order_due(const struct order *o, usec_t *ret_wall)
 	if (!d->confirm_by_boot && !d->confirm_by_wall)
 		return DUE_NOT;
 	*ret_wall = d->confirm_by_wall;
-	/* Not confirmed at a restart: it went with the kernel that held it. */
-	if (!same_boot)
+	/* Not confirmed at a restart: what this kernel held went with it. */
+	if (!same_boot && local_point(r))
 		return DUE_LIFTED;
-	if (!passed(d->confirm_by_boot, d->confirm_by_wall, true))
+	if (!passed(d->confirm_by_boot, d->confirm_by_wall, same_boot))
 		return DUE_NOT;
 	return d->on_expiry == EXPIRY_WIDEN ? DUE_WIDENED : DUE_LIFTED;
 }
@@ -59,7 +79,7 @@ static void tidy(struct run *r)
 {
 	char when[TIME_STR_MAX], why[160];
 	usec_t at = 0;
-	enum due due = order_due(r->o, &at);
+	enum due due = run_due(r, &at);
 	if (due == DUE_LIFTED) {
 		snprintf(why, sizeof why,
 		         "has run out at %s and was lifted; what was left of it is removed",
@@ -129,7 +149,7 @@ static void recover_applying(struct run *r)
 		run_say(r, "o%u was left half done; out of memory while looking at it", r->o->id);
 		return;
 	}
-	bool hold = required_hold(r, seen), due = order_due(r->o, &at) != DUE_NOT;
+	bool hold = required_hold(r, seen), due = run_due(r, &at) != DUE_NOT;
 	if (due || !hold)
 		drop_unbegun(r, seen);
 	if (due)
@@ -224,12 +244,17 @@ int engine_recover(struct engine *g, struct report *ret, struct err *e)
 
 /* --- at boot --- */
 
+static bool step_is_local(const struct run *r, const struct step *s)
+{
+	return engine_is_local(r->g, s->point);
+}
+
 static bool all_hold(struct run *r)
 {
 	bool hold = true;
 	for (size_t i = 0; hold && i < r->p->n_steps; i++) {
 		char *why = NULL;
-		if (r->p->steps[i].inverse)
+		if (r->p->steps[i].inverse && step_is_local(r, &r->p->steps[i]))
 			hold = run_look(r, &r->p->steps[i], &why) == EVENT_HOLDS;
 		free(why);
 	}
@@ -248,23 +273,42 @@ static void this_boot(struct deadlines *d)
 		d->until_boot = boot_now() + (d->until_wall > now ? d->until_wall - now : 1);
 }
 
+/* The steps at other points stand as they are, behind those that were planned anew. */
+static int replace_local(struct run *r, struct plan *fresh, struct err *e)
+{
+	struct plan rest = {0};
+	size_t n = 0;
+	for (size_t i = 0; i < r->p->n_steps; i++)
+		if (step_is_local(r, &r->p->steps[i]))
+			step_free(&r->p->steps[i]);
+		else
+			r->p->steps[n++] = r->p->steps[i];
+	rest.steps = r->p->steps;
+	rest.n_steps = n;
+	r->p->steps = NULL;
+	r->p->n_steps = 0;
+	plan_free(r->p);
+	*r->p = *fresh;
+	if (plan_join(r->p, &rest, NULL) < 0) {
+		plan_free(&rest);
+		return err_set(e, -ENOMEM, "out of memory while planning");
+	}
+	return 0;
+}
+
 /* Devices may have changed, so it is planned again; where the point says that it has it already,
  * the steps that are stored are brought about once more. */
 static int plan_again(struct run *r, struct err *e)
 {
 	struct plan fresh = {0};
-	const char *point = r->p->n_steps ? r->p->steps[0].point : "";
-	int x = engine_plan(r->g, point, r->o, &fresh, e);
+	int x = engine_plan_at(r->g, r->point, r->o, &fresh, e);
 	if (x == -EALREADY || x == -EEXIST) {
 		for (size_t i = 0; i < r->p->n_steps; i++)
-			r->p->steps[i].state = STEP_PLANNED;
+			if (step_is_local(r, &r->p->steps[i]))
+				r->p->steps[i].state = STEP_PLANNED;
 		return 0;
 	}
-	if (x)
-		return x;
-	plan_free(r->p);
-	*r->p = fresh;
-	return 0;
+	return x ? x : replace_local(r, &fresh, e);
 }
 
 static void apply_again(struct run *r)
@@ -272,10 +316,12 @@ static void apply_again(struct run *r)
 	struct err e = {0};
 	enum order_state state = r->o->state;
 	this_boot(&r->o->deadlines);
+	r->point = local_point(r);
 	int x = plan_again(r, &e);
 	if (!x)
 		x = run_intents(r, &e);
 	if (x) {
+		r->point = NULL;
 		r->o->state = state;
 		r->n_problems++;
 		run_say(r, "o%u could not be applied again: %s", r->o->id, e.text);
@@ -284,6 +330,8 @@ static void apply_again(struct run *r)
 	unsigned failed = 0;
 	for (size_t i = 0; i < r->p->n_steps; i++) {
 		struct step *s = &r->p->steps[i];
+		if (!step_is_local(r, s))
+			continue;
 		if (s->state != STEP_FAILED)
 			run_step(r, s, EVENT_RECORDED);
 		if (s->state == STEP_VERIFIED)
@@ -292,6 +340,7 @@ static void apply_again(struct run *r)
 		run_say(r, "o%u: %s is not in force: %s", r->o->id, s->kind,
 		        s->problem ? s->problem : "no reason was given");
 	}
+	r->point = NULL;
 	r->o->state = state; /* what holds stays, though not all does */
 	r->n_problems += failed;
 	run_say(r, "o%u was applied again%s", r->o->id, failed ? ", not all of it" : "");
@@ -303,14 +352,16 @@ static void reassert_order(struct run *r, const char *pending)
 	const char *boot = r->o->deadlines.boot;
 	bool same_boot = boot_same(boot);
 	usec_t at = 0;
+	if (!local_point(r)) /* the network is not up yet, and nothing of it went with the kernel */
+		return;
 	if (same_boot && (r->o->state != ORDER_HELD || pending[0] || any_step(r->p, STEP_UNDOING) ||
-	                  order_due(r->o, &at) != DUE_NOT)) {
+	                  run_due(r, &at) != DUE_NOT)) {
 		recover_order(r, pending);
 		return;
 	}
 	if (r->o->state != ORDER_HELD)
 		lift(r, ORDER_EXPIRED, "was not confirmed before the restart: not applied again");
-	else if (order_due(r->o, &at) != DUE_NOT)
+	else if (run_due(r, &at) != DUE_NOT)
 		tidy(r);
 	else if (!all_hold(r))
 		apply_again(r);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/engine.h"
 #include "engine/life.h"
@@ -30,11 +31,18 @@ struct run {
 	struct engine *g;
 	struct order *o;
 	struct plan *p;
+	const char *point;             /* only its steps are looked at; NULL: all */
 	enum dim_state dims[_DIM_MAX]; /* as read back */
 	struct buf text;               /* becomes the report's */
 	unsigned n_problems, n_drifts, n_lost /* effects without an inverse that stay */;
 	usec_t spent;
 };
+
+/* A step that this run is about. */
+static inline bool run_has(const struct run *r, const struct step *s)
+{
+	return !r->point || !strcmp(s->point, r->point);
+}
 
 struct run run_of(struct engine *g, struct order *o, struct plan *p);
 void run_say(struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -43,6 +51,11 @@ void run_end(struct run *r, enum engine_outcome outcome, struct report *ret);
 
 int engine_driver(struct engine *g, const char *point, const struct driver_ops **ret, void **ctx,
                   struct err *e);
+/* A point of this host: its state goes with the kernel, and it needs no network to be reached. */
+bool engine_is_local(const struct engine *g, const char *point);
+int engine_read_held(struct engine *g, struct err *e);
+int engine_plan_at(struct engine *g, const char *point, const struct order *o, struct plan *ret,
+                   struct err *e);
 /* Everything else in force at the step's point: other orders, and r's own steps. Free ret->v. */
 int run_holds(struct run *r, const struct step *s, struct holds *ret, struct err *e);
 typedef int (*driver_call)(const struct driver_ops *d, void *ctx, struct run *r, struct step *s,
@@ -63,8 +76,17 @@ int run_store(struct run *r, struct err *e);
 
 /* apply.c */
 /* prepare → INTENT on disk → apply → verify for every step; true when all that must hold does. */
+int run_prepare(struct run *r, struct err *e);
 int run_intents(struct run *r, struct err *e);
 bool run_apply(struct run *r, management_check_fn check, void *arg);
+
+/* points.c: one thread a point where there are several. */
+void plan_points(const struct plan *p, struct point_names *ret);
+int run_prepare_all(struct run *r, struct err *e); /* as run_prepare */
+/* As run_apply, for every point; a point that fails takes back its own share, and *ret_held says
+ * how many hold. */
+bool run_apply_all(struct run *r, management_check_fn check, void *arg, size_t *ret_held);
+
 void run_dims(struct run *r, struct report *ret);
 /* With new deadlines and "rearm" on disk: moves the timers, then stores the state. On failure the
  * deadlines `before` are set back, everywhere; NULL: left for another try. */
@@ -75,11 +97,14 @@ int run_rearm_finish(struct run *r, const struct deadlines *before, struct err *
 int run_undo_begin(struct run *r, struct err *e);
 /* Takes back, last first, what is UNDOING; the number of steps that could not be. */
 unsigned run_undo_finish(struct run *r);
+/* The same with a thread for each point. */
+unsigned run_undo_all(struct run *r);
 /* Both, then `done` as the order's state (ORDER_PARTIAL where something stays), stored. */
 enum engine_outcome run_undo(struct run *r, enum order_state done);
 
 /* recover.c */
 enum due { DUE_NOT, DUE_LIFTED, DUE_WIDENED };
-enum due order_due(const struct order *o, usec_t *ret_wall); /* the wall time it was due at */
+/* What its clocks say; *ret_wall: the wall time it was due at. */
+enum due run_due(const struct run *r, usec_t *ret_wall);
 
 #endif

@@ -22,7 +22,7 @@ unsigned run_undo_finish(struct run *r)
 	unsigned left = 0;
 	for (size_t i = r->p->n_steps; i-- > 0;) {
 		struct step *s = &r->p->steps[i];
-		if (s->state != STEP_UNDOING)
+		if (!run_has(r, s) || s->state != STEP_UNDOING)
 			continue;
 		run_step(r, s, EVENT_UNDO);
 		left += s->state == STEP_UNDOING;
@@ -54,7 +54,7 @@ enum engine_outcome run_undo(struct run *r, enum order_state done)
 	if (run_undo_begin(r, &e))
 		run_say(r, "o%u: the journal could not be written before undoing: %s", r->o->id,
 		        e.text);
-	unsigned left = run_undo_finish(r);
+	unsigned left = run_undo_all(r);
 	return undo_store(r, done, left);
 }
 
@@ -79,7 +79,7 @@ int engine_undo(struct engine *g, unsigned order_id, struct report *ret, struct 
 		run_say(&r, "o%u is %s: nothing of it is left to undo", o.id,
 		        order_state_str(o.state));
 	} else if (!(x = run_undo_begin(&r, e))) {
-		outcome = undo_store(&r, ORDER_UNDONE, run_undo_finish(&r));
+		outcome = undo_store(&r, ORDER_UNDONE, run_undo_all(&r));
 	}
 	if (x)
 		buf_free(&r.text);
@@ -124,7 +124,7 @@ static void verify(struct run *r)
 {
 	char when[TIME_STR_MAX];
 	usec_t at = 0;
-	enum due due = order_due(r->o, &at);
+	enum due due = run_due(r, &at);
 	if (!in_force(r->p)) {
 		run_say(r, "o%u is %s: nothing of it is meant to be in force", r->o->id,
 		        order_state_str(r->o->state));

@@ -176,6 +176,12 @@ void config_init(struct config *c)
 	c->confirm_within = 600 * USEC_PER_SEC;
 }
 
+void config_free(struct config *c)
+{
+	inventory_free(c->inventory);
+	c->inventory = NULL;
+}
+
 const struct config_key *config_key_find(const char *name)
 {
 	for (const struct config_key *k = config_keys; k->name; k++)
@@ -216,6 +222,11 @@ int config_print(const struct config *c, struct buf *out)
 		}
 		buf_addf(out, "%s\n", list ? "}" : "");
 	}
+	const struct inventory *inv = c->inventory;
+	for (size_t i = 0; inv && i < inv->n_assets; i++)
+		section_print(&inv->assets[i]->s, "asset", asset_keys, out);
+	for (size_t i = 0; inv && i < inv->n_points; i++)
+		section_print(inv->points[i], "point", point_keys, out);
 	return out->error;
 }
 

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "model/inventory.h"
 #include "model/order.h"
 
 #define CONFIG_PATH_DEFAULT "/etc/stanch/stanch.conf"
@@ -40,7 +41,8 @@ struct config {
 	size_t n_protect;
 	usec_t confirm_within;
 	enum on_expiry on_expiry;
-	bool on_expiry_given; /* else: widen when break_glass is set, open when not */
+	struct inventory *inventory; /* owned by who loaded it; NULL: no section was read */
+	bool on_expiry_given;        /* else: widen when break_glass is set, open when not */
 };
 
 enum config_type { CONFIG_TEXT, CONFIG_DURATION, CONFIG_ENUM, CONFIG_LIST };
@@ -59,9 +61,11 @@ struct config_key {
 extern const struct config_key config_keys[]; /* ended by a NULL name */
 
 void config_init(struct config *c); /* the defaults */
+void config_free(struct config *c); /* what it owns */
 const struct config_key *config_key_find(const char *name);
 enum on_expiry config_on_expiry(const struct config *c);
-/* The canonical form: every key, in the table's order. Parses back to the same. */
+/* The canonical form: every key, in the table's order, then assets and points. Parses back to the
+ * same. */
 int config_print(const struct config *c, struct buf *out);
 
 int keep_in_parse(const char *s, struct keep_in *ret, struct err *e);

@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "model/inventory.h"
 #include "model/order.h"
 #include "model/step.h"
 
@@ -54,11 +55,23 @@ struct readback {
 
 void readback_free(struct readback *r);
 
+struct driver_ops;
+
+/* Where orders are carried out. */
+struct point {
+	const char *name; /* "self", or the title of its section */
+	const struct driver_ops *driver;
+	const struct section *config;      /* NULL: self */
+	const struct inventory *inventory; /* NULL: none */
+};
+
 struct driver_ops {
 	const char *name;
+	/* What its points take in the configuration beside point_keys; ended by a NULL name. */
+	const struct setting_key *settings;
 
-	/* *ret_ctx belongs to the caller until close. */
-	int (*open)(const char *point, void **ret_ctx, struct err *e);
+	/* *ret_ctx belongs to the caller until close; p outlives it. Connects to nothing. */
+	int (*open)(const struct point *p, void **ret_ctx, struct err *e);
 	/* Takes NULL. */
 	void (*close)(void *ctx);
 	/* What can be done here, and why not. Changes nothing. */

@@ -100,6 +100,65 @@ struct step *plan_add_step(struct plan *p, const char *point, const char *kind)
 	return &v[p->n_steps++];
 }
 
+static int grow(void *list, size_t n, size_t more, size_t size)
+{
+	void **v = list;
+	void *bigger = more ? reallocarray(*v, n + more, size) : *v;
+	if (more && !bigger)
+		return -ENOMEM;
+	*v = bigger;
+	return 0;
+}
+
+static int join_notes(struct plan *to, struct plan *from, const char *point)
+{
+	for (size_t i = 0; i < from->n_notes; i++)
+		if (plan_note(to, "%s%s%s", point ? point : "", point ? ": " : "", from->notes[i]) <
+		    0)
+			return -ENOMEM;
+	return 0;
+}
+
+static int join_dims(struct plan *to, struct plan *from, const char *point)
+{
+	for (size_t d = 0; d < _DIM_MAX; d++) {
+		const char *why = from->dim_reasons[d], *was = to->dim_reasons[d];
+		char *text = NULL;
+		if (why && asprintf(&text, "%s%s%s%s%s", was ? was : "", was ? "; " : "",
+		                    point ? point : "", point ? ": " : "", why) < 0)
+			return -ENOMEM;
+		int r = plan_set_dim(to, (enum dimension)d, dim_merge(to->dims[d], from->dims[d]),
+		                     text ? text : was);
+		free(text);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int plan_join(struct plan *to, struct plan *from, const char *point)
+{
+	if (grow(&to->steps, to->n_steps, from->n_steps, sizeof *to->steps) < 0 ||
+	    join_notes(to, from, point) < 0 || join_dims(to, from, point) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < from->n_steps; i++) {
+		to->steps[to->n_steps] = from->steps[i];
+		to->steps[to->n_steps].seq = (unsigned)to->n_steps + 1;
+		to->n_steps++;
+	}
+	from->n_steps = 0;
+	to->left_out += from->left_out;
+	plan_free(from);
+	return 0;
+}
+
+enum dim_state dim_merge(enum dim_state a, enum dim_state b)
+{
+	if (a == DIM_NONE || b == DIM_NONE || a == b)
+		return a == DIM_NONE ? b : a;
+	return a == DIM_IS_UNKNOWN || b == DIM_IS_UNKNOWN ? DIM_IS_UNKNOWN : DIM_PARTIAL;
+}
+
 int plan_note(struct plan *p, const char *fmt, ...)
 {
 	char **v = realloc(p->notes, (p->n_notes + 1) * sizeof *v);

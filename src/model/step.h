@@ -84,6 +84,9 @@ struct step {
 	char *problem;  /* owned sentence when FAILED, UNKNOWN or partial; else NULL */
 };
 
+/* Contained and released shares of one dimension make it partial; what is not known stays so. */
+enum dim_state dim_merge(enum dim_state a, enum dim_state b);
+
 struct plan {
 	struct step *steps; /* owned */
 	size_t n_steps;
@@ -91,12 +94,16 @@ struct plan {
 	size_t n_notes;
 	enum dim_state dims[_DIM_MAX]; /* what will be reached if every step holds */
 	char *dim_reasons[_DIM_MAX];   /* owned; why partial; NULL: nothing to say */
+	unsigned left_out; /* points that were asked and cannot do it; a note names each */
 };
 
 void step_free(struct step *s);
 void plan_free(struct plan *p);
 /* Appends a zeroed step with a fresh token; the pointer is valid until the next call. */
 struct step *plan_add_step(struct plan *p, const char *point, const char *kind);
+/* Moves what `from` holds to the end of `to`; notes get "point: " in front unless it is NULL, and
+ * dimensions are merged. `from` is left empty; -ENOMEM leaves both to plan_free. */
+int plan_join(struct plan *to, struct plan *from, const char *point);
 int plan_note(struct plan *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int plan_set_dim(struct plan *p, enum dimension d, enum dim_state s, const char *why);
 

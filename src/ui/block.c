@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "ui/cut.h"
-#include "ui/guard.h"
 #include "ui/show.h"
 #include "ui/verbs.h"
+#include "ui/via.h"
 
 const struct opt block_opts[] = {
-    {"via", 0, OPT_LIST, "POINT", "enforcement point that does it (default: self)"},
+    {"via", 0, OPT_LIST, "POINT,…", "enforcement points that do it (default: self)"},
     {NULL},
 };
 
@@ -92,71 +92,25 @@ static int add_target(struct cut *k, const char *text)
 	return EXIT_USAGE;
 }
 
-static int refuse(struct cut *k, const struct guard *g, const struct buf *why)
-{
-	out_error(&k->c->out,
-	          "refused by guard %s: %s. Nothing was changed; --force %s overrules it", g->name,
-	          buf_str(why), g->name);
-	return EXIT_REFUSED;
-}
-
-static int check_prefix(struct cut *k, const struct surroundings *s, const struct prefix *p)
-{
-	int r = EXIT_DONE;
-	for (const struct guard *g = guards; g->name && r == EXIT_DONE; g++) {
-		struct buf why = BUF_INIT(1024);
-		bool forced = cut_forced(k, g->name);
-		if (!g->hit || !g->hit(s, p, &why)) {
-			buf_free(&why);
-			continue;
-		}
-		if (g->kind == GUARD_REFUSES && !forced) {
-			r = refuse(k, g, &why);
-		} else {
-			if (g->kind == GUARD_REFUSES || !forced)
-				cut_default_deadline(k);
-			buf_addf(&k->notes, "%s%s\n", buf_str(&why),
-			         k->confirm_within ? ": the dead man's switch runs" : "");
-		}
-		buf_free(&why);
-	}
-	return r;
-}
-
 static int check_guards(struct cut *k)
 {
-	struct surroundings s = {.keeps = &k->keeps, .sessions = &k->sessions};
-	struct err e = {0};
-	int r = surroundings_read(&s, &e);
-	if (r < 0)
-		return ctx_fail(k->c, ctx_exit_of(r), &e);
-	r = EXIT_DONE;
-	for (size_t i = 0; i < k->order.n_targets && r == EXIT_DONE; i++)
-		r = check_prefix(k, &s, &k->order.targets[i].prefix);
+	struct prefix *v = calloc(k->order.n_targets, sizeof *v);
+	if (!v) {
+		out_error(&k->c->out, "out of memory; nothing was changed");
+		return EXIT_FAILED;
+	}
+	for (size_t i = 0; i < k->order.n_targets; i++)
+		v[i] = k->order.targets[i].prefix;
+	int r = cut_check_prefixes(k, v, k->order.n_targets);
+	free(v);
 	return r;
-}
-
-static int check_points(struct ctx *c, const struct args *a)
-{
-	const struct arg_value *via;
-	for (size_t i = 0; (via = args_nth(a, "via", i)); i++)
-		if (strcmp(via->text, "self") != 0) {
-			out_error(&c->out,
-			          "no such point in this build: \"%.60s\"; see stanch points",
-			          via->text);
-			return EXIT_REFUSED;
-		}
-	return EXIT_DONE;
 }
 
 int verb_block(struct ctx *c, const struct args *a)
 {
 	struct cut k;
 	struct buf question = BUF_INIT(4096);
-	int r = check_points(c, a);
-	if (r != EXIT_DONE)
-		return r;
-	r = cut_begin(&k, c, a);
+	int r = cut_begin(&k, c, a, NULL);
 	k.order.verb = VERB_BLOCK;
 	for (size_t i = 0; i < a->n_pos && r == EXIT_DONE; i++)
 		r = add_target(&k, a->pos[i]);
@@ -165,6 +119,10 @@ int verb_block(struct ctx *c, const struct args *a)
 	if (r == EXIT_DONE) {
 		buf_addf(&question, "Block ");
 		targets_text(&k.order, &question);
+		if (args_has(a, "via")) {
+			buf_addf(&question, " at ");
+			via_text(&k.at, &question);
+		}
 		buf_addf(&question, "?");
 		r = cut_carry_out(&k, buf_str(&question));
 	}

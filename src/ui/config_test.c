@@ -17,6 +17,17 @@
 
 #include "ui/config_file.h"
 
+static const struct setting_key one_settings[] = {
+    {"address", false, true, "HOST", "Where it is.", NULL},
+    {"region", true, false, "NAME", "Where, too.", NULL},
+    {NULL},
+};
+static const struct setting_key other_settings[] = {
+    {"password_file", false, false, "FILE", "A secret's place.", NULL}, {NULL}};
+static const struct driver_ops one = {.name = "one", .settings = one_settings};
+static const struct driver_ops other = {.name = "other", .settings = other_settings};
+static const struct driver_ops *const drivers[] = {&one, &other, NULL};
+
 static const char *folder(void)
 {
 	const char *s = getenv("CONFIG_GOLDENS");
@@ -49,10 +60,11 @@ static void canonical(const char *path, struct buf *out)
 {
 	struct config c;
 	struct err e = {0};
-	if (config_load(path, &c, &e) < 0)
+	if (config_load(path, drivers, &c, &e) < 0)
 		fail_msg("%s", e.text);
 	buf_reset(out);
 	assert_int_equal(config_print(&c, out), 0);
+	config_free(&c);
 }
 
 static void check_good(const char *in, const char *ok)
@@ -71,7 +83,7 @@ static void check_bad(const char *bad, const char *err)
 	struct config c;
 	struct err e = {0};
 	char text[ERR_TEXT_MAX + 8] = "";
-	assert_int_equal(config_load(bad, &c, &e), -EINVAL);
+	assert_int_equal(config_load(bad, drivers, &c, &e), -EINVAL);
 	assert_memory_equal(e.text, bad, strlen(bad));
 	snprintf(text, sizeof text, "FILE%s\n", e.text + strlen(bad));
 	same_as_file(err, text);
@@ -105,9 +117,9 @@ static void missing_is_told_apart(void **state)
 {
 	struct config c;
 	struct err e = {0};
-	assert_int_equal(config_load("/nonexistent/stanch.conf", &c, &e), -ENOENT);
-	assert_int_equal(config_load("/", &c, &e), -EINVAL);
-	assert_int_equal(config_load("/dev/null", &c, &e), 0);
+	assert_int_equal(config_load("/nonexistent/stanch.conf", drivers, &c, &e), -ENOENT);
+	assert_int_equal(config_load("/", drivers, &c, &e), -EINVAL);
+	assert_int_equal(config_load("/dev/null", drivers, &c, &e), 0);
 	assert_string_equal(c.state, STATE_DIR_DEFAULT);
 	assert_int_equal(c.confirm_within, 600 * USEC_PER_SEC);
 }
@@ -120,9 +132,9 @@ static void a_file_for_anyone_is_refused(void **state)
 	int fd = mkstemp(path);
 	assert_true(fd >= 0);
 	assert_int_equal(fchmod(fd, 0666), 0);
-	assert_int_equal(config_load(path, &c, &e), -EPERM);
+	assert_int_equal(config_load(path, drivers, &c, &e), -EPERM);
 	assert_int_equal(fchmod(fd, 0644), 0);
-	assert_int_equal(config_load(path, &c, &e), 0);
+	assert_int_equal(config_load(path, drivers, &c, &e), 0);
 	close(fd);
 	unlink(path);
 }
@@ -136,7 +148,7 @@ static void the_environment_is_not_read(void **state)
 	int fd = mkstemp(path);
 	assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
 	setenv("STANCH_TEST", "secret", 1);
-	assert_int_equal(config_load(path, &c, &e), 0);
+	assert_int_equal(config_load(path, drivers, &c, &e), 0);
 	assert_string_equal(c.state, "/srv/x");
 	assert_string_equal(getenv("STANCH_TEST"), "secret"); /* and it is there again */
 	close(fd);

@@ -29,7 +29,7 @@ int verb_config(struct ctx *c, const struct args *a)
 		out_error(&c->out, "config takes check or show, not \"%.40s\"", a->pos[0]);
 		return EXIT_USAGE;
 	}
-	int r = config_load(c->config_path, &c->config, &e);
+	int r = config_load(c->config_path, driver_table, &c->config, &e);
 	bool missing = r == -ENOENT && !c->config_given;
 	if (r < 0 && !missing)
 		return ctx_fail(c, EXIT_USAGE, &e);

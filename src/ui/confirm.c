@@ -143,6 +143,12 @@ static int confirm(struct ctx *c, const struct args *a, struct session *s, unsig
 	if (r < 0)
 		return ctx_fail(c, ctx_exit_of(r), &e);
 	bool waits = o.deadlines.confirm_by_wall != 0;
+	r = ctx_need_rights_for(c, "confirm", &p);
+	if (r != EXIT_DONE) {
+		order_free(&o);
+		plan_free(&p);
+		return r;
+	}
 	if (o.state == ORDER_HELD && !waits && !args_has(a, "for")) {
 		out_line(&c->out, "o%u holds already; no deadline runs", id);
 		out_json(&c->out,

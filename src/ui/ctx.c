@@ -40,7 +40,7 @@ enum exit_code ctx_exit_of(int code)
 static int start_engine(struct ctx *c, struct session *s, bool recover, struct err *e)
 {
 	struct report rep = {0};
-	int r = engine_new(s->journal, point_table, point_table_n, &s->engine, e);
+	int r = engine_new(s->journal, c->points, c->n_points, &s->engine, e);
 	if (r == 0 && recover)
 		r = engine_recover(s->engine, &rep, e);
 	if (r == 0 && rep.text && rep.text[0])
@@ -122,6 +122,27 @@ bool may_change_network(void)
 	struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct d[2] = {0};
 	return syscall(SYS_capget, &h, d) == 0 && d[0].effective & 1U << CAP_NET_ADMIN;
+}
+
+int ctx_need_rights(struct ctx *c, const char *verb)
+{
+	if (may_change_network())
+		return EXIT_DONE;
+	out_error(
+	    &c->out,
+	    "%s needs the right to change the network (CAP_NET_ADMIN); nothing was changed. Run "
+	    "it as root: sudo stanch %s …",
+	    verb, verb);
+	return EXIT_REFUSED;
+}
+
+int ctx_need_rights_for(struct ctx *c, const char *verb, const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_steps; i++)
+		for (size_t k = 0; k < c->n_points; k++)
+			if (!c->points[k].config && !strcmp(c->points[k].name, p->steps[i].point))
+				return ctx_need_rights(c, verb);
+	return EXIT_DONE;
 }
 
 /* The terminal itself, so that a redirected standard input or output keeps the question visible. */

@@ -11,9 +11,13 @@
 #include "ui/out.h"
 #include "ui/verb.h"
 
+#define POINTS_TOTAL_MAX (POINTS_MAX + 4) /* the configuration's and those of this host */
+
 struct ctx {
 	struct out out;
 	struct config config;
+	struct point points[POINTS_TOTAL_MAX]; /* this host first */
+	size_t n_points;
 	const char *config_path;               /* as given or the default */
 	bool config_given;                     /* by --config: then it must exist */
 	char state_dir[CONFIG_STATE_MAX];      /* absolute: --state, else the configuration's */
@@ -45,6 +49,10 @@ int session_open_read(struct ctx *c, struct session *ret, struct err *e);
 int order_id_parse(const char *s, unsigned *ret, struct err *e);
 /* CAP_NET_ADMIN is in our effective set. */
 bool may_change_network(void);
+/* EXIT_DONE, or EXIT_REFUSED, told: changing this host's network needs that capability. */
+int ctx_need_rights(struct ctx *c, const char *verb);
+/* The same where the plan has a step at this host. */
+int ctx_need_rights_for(struct ctx *c, const char *verb, const struct plan *p);
 
 /* Asks on the terminal; `--yes` answers. EXIT_DONE: go on; EXIT_USAGE: no terminal and no --yes
  * (told); EXIT_REFUSED: the answer was no (told). */

@@ -9,6 +9,7 @@
 #include "ui/guard.h"
 #include "ui/roundtrip.h"
 #include "ui/show.h"
+#include "ui/via.h"
 
 #define NOTES_MAX (64U << 10)
 
@@ -133,7 +134,7 @@ static int find_sessions(struct cut *k)
 	return EXIT_DONE;
 }
 
-int cut_begin(struct cut *k, struct ctx *c, const struct args *a)
+int cut_begin(struct cut *k, struct ctx *c, const struct args *a, const struct asset *asset)
 {
 	static int (*const parts[])(struct cut *) = {check_force, collect_keeps, read_clocks,
 	                                             find_sessions};
@@ -141,7 +142,9 @@ int cut_begin(struct cut *k, struct ctx *c, const struct args *a)
 	k->c = c;
 	k->a = a;
 	k->notes = BUF_INIT(NOTES_MAX);
-	int r = EXIT_DONE;
+	int r = via_points(c, a, asset, &k->at);
+	if (r == EXIT_DONE && via_has_self(&k->at))
+		r = ctx_need_rights(c, a->verb->name);
 	for (size_t i = 0; r == EXIT_DONE && i < ARRAY_SIZE(parts); i++)
 		r = parts[i](k);
 	const char *reason = args_text(a, "reason", "");
@@ -159,6 +162,52 @@ void cut_end(struct cut *k)
 	order_free(&k->order);
 	plan_free(&k->plan);
 	buf_free(&k->notes);
+}
+
+/* --- guards --- */
+
+static int refuse(struct cut *k, const struct guard *g, const struct buf *why)
+{
+	out_error(&k->c->out,
+	          "refused by guard %s: %s. Nothing was changed; --force %s overrules it", g->name,
+	          buf_str(why), g->name);
+	return EXIT_REFUSED;
+}
+
+static int check_prefix(struct cut *k, const struct surroundings *s, const struct prefix *p)
+{
+	int r = EXIT_DONE;
+	for (const struct guard *g = guards; g->name && r == EXIT_DONE; g++) {
+		struct buf why = BUF_INIT(1024);
+		bool forced = cut_forced(k, g->name);
+		if (!g->hit || !g->hit(s, p, &why)) {
+			buf_free(&why);
+			continue;
+		}
+		if (g->kind == GUARD_REFUSES && !forced) {
+			r = refuse(k, g, &why);
+		} else {
+			if (g->kind == GUARD_REFUSES || !forced)
+				cut_default_deadline(k);
+			buf_addf(&k->notes, "%s%s\n", buf_str(&why),
+			         k->confirm_within ? ": the dead man's switch runs" : "");
+		}
+		buf_free(&why);
+	}
+	return r;
+}
+
+int cut_check_prefixes(struct cut *k, const struct prefix *v, size_t n)
+{
+	struct surroundings s = {.keeps = &k->keeps, .sessions = &k->sessions};
+	struct err e = {0};
+	int r = surroundings_read(&s, &e);
+	if (r < 0)
+		return ctx_fail(k->c, ctx_exit_of(r), &e);
+	r = EXIT_DONE;
+	for (size_t i = 0; i < n && r == EXIT_DONE; i++)
+		r = check_prefix(k, &s, &v[i]);
+	return r;
 }
 
 /* --- the allow-list --- */
@@ -233,7 +282,7 @@ int cut_add_permits(const struct config *keeps, const struct operator_sessions *
 static int make_plan(struct cut *k, struct session *s)
 {
 	struct err e = {0};
-	int r = engine_plan(s->engine, "self", &k->order, &k->plan, &e);
+	int r = engine_plan(s->engine, &k->at, &k->order, &k->plan, &e);
 	if (r < 0) {
 		ctx_fail(k->c, EXIT_REFUSED, &e);
 		out_error(&k->c->out, "nothing was changed");
@@ -274,17 +323,22 @@ static int apply(struct cut *k, struct session *s)
 	struct err e = {0};
 	struct report rep = {0};
 	struct roundtrip t = {.c = k->c, .sessions = &k->sessions};
-	roundtrip_paths(&t, &k->order, &k->keeps);
-	roundtrip_before(&t);
+	bool here = via_has_self(&k->at);
+	if (here) {
+		roundtrip_paths(&t, &k->order, &k->keeps);
+		roundtrip_before(&t);
+	}
 	/* The question may have waited for its answer: the clocks run from now. */
 	cut_set_clocks(k, &k->order.deadlines);
-	int r = engine_apply(s->engine, "self", &k->order, &k->plan, roundtrip_check, &t, &rep, &e);
+	int r = engine_apply(s->engine, &k->order, &k->plan, here ? roundtrip_check : NULL, &t,
+	                     &rep, &e);
 	if (r < 0) {
 		ctx_fail(k->c, EXIT_FAILED, &e);
 		out_error(&k->c->out, "nothing of it is in force");
 		return EXIT_FAILED;
 	}
-	tell_way_in(k, &t);
+	if (here)
+		tell_way_in(k, &t);
 	show_result(k->c, &k->order, &k->plan, &rep, verb_str(k->order.verb));
 	if (journal_degraded(s->journal))
 		out_line(&k->c->out, "  journal: %s", journal_degraded(s->journal));

@@ -13,7 +13,8 @@
 struct cut {
 	struct ctx *c;
 	const struct args *a;
-	struct config keeps; /* the configuration with --keep, --keep-in, --keep-out added */
+	struct config keeps;   /* the configuration with --keep, --keep-in, --keep-out added */
+	struct point_names at; /* where it goes */
 	struct operator_sessions sessions;
 	struct order order;
 	struct plan plan;
@@ -23,11 +24,14 @@ struct cut {
 };
 
 /* Checks the options that isolate and block share (and each --force against the guards there are),
- * collects keeps and finds the operator's sessions. Returns EXIT_DONE or the code to end with; it
+ * collects keeps, finds the operator's sessions and the
+ * points (of `asset`, NULL: none). Returns EXIT_DONE or the code to end with; it
  * has been told then. */
-int cut_begin(struct cut *k, struct ctx *c, const struct args *a);
+int cut_begin(struct cut *k, struct ctx *c, const struct args *a, const struct asset *asset);
 void cut_end(struct cut *k);
 bool cut_forced(const struct cut *k, const char *guard);
+/* Holds every prefix against the guards: refusals are told, the rest joins the notes. */
+int cut_check_prefixes(struct cut *k, const struct prefix *v, size_t n);
 /* The dead man's switch runs for `confirm_within` unless the command line said otherwise. */
 void cut_default_deadline(struct cut *k);
 /* Plans, shows, asks, applies and tells. question is shown with " " and the answer's choice. mode

@@ -286,6 +286,39 @@ static void man_main(const char *dir)
 	finish(f);
 }
 
+static void settings(FILE *f, const struct setting_key *keys)
+{
+	fputs(".Bl -tag -width Ds\n", f);
+	for (; keys->name; keys++) {
+		fprintf(f, ".It Cm %s No = Ar", keys->name);
+		mdoc_argument(f, keys->value);
+		fputc('\n', f);
+		mdoc_paragraphs(f, keys->help);
+		if (keys->list)
+			fputs("A list.\n", f);
+		if (keys->required)
+			fputs("Must be set.\n", f);
+	}
+	fputs(".El\n", f);
+}
+
+/* Hosts that may be contained, and what contains them. */
+static void sections(FILE *f)
+{
+	fputs(".Ss Assets\n.Li asset \"NAME\" { ... }\ndescribes a host that may be contained.\n",
+	      f);
+	settings(f, asset_keys);
+	fputs(
+	    ".Ss Points\n.Li point \"NAME\" { ... }\ndescribes what carries orders out beside this "
+	    "host.\nNo setting holds a secret, only where one is to be found.\n",
+	    f);
+	settings(f, point_keys);
+	for (size_t i = 0; driver_table[i]; i++) {
+		fprintf(f, ".Pp\nWith driver\n.Cm %s :\n", driver_table[i]->name);
+		settings(f, driver_table[i]->settings);
+	}
+}
+
 static void man_config(const char *dir)
 {
 	struct config c;
@@ -312,6 +345,7 @@ static void man_config(const char *dir)
 		}
 	}
 	fputs(".El\n", f);
+	sections(f);
 	fputs(".Sh EXAMPLES\n.Bd -literal -offset indent\nkeep_in = {\"198.51.100.0/24@22\"}\n"
 	      "break_glass = {\"198.51.100.7\"}\nprotect = {\"192.0.2.53\"}\nconfirm_within = "
 	      "\"15m\"\n.Ed\n.Sh SEE ALSO\n.Xr stanch 8 ,\n.Xr stanch-config 8\n",

@@ -8,13 +8,16 @@
 #include "enforce/host/host.h"
 #include "kern/link.h"
 #include "ui/cut.h"
+#include "ui/guard.h"
 #include "ui/verbs.h"
+#include "ui/via.h"
 
 #define QUESTION_MAX 512
 #define SHOWN_ADDRS  4
 
 const struct opt isolate_opts[] = {
-    {"via", 0, OPT_LIST, "POINT", "enforcement point that does it (default: self)"},
+    {"via", 0, OPT_LIST, "POINT,…",
+     "enforcement points that do it (default: self, or those of the asset)"},
     {"console", 0, OPT_FLAG, NULL, "you sit at the console: no network way in needs to be kept"},
     {NULL},
 };
@@ -38,39 +41,31 @@ static void own_addresses(struct buf *out)
 	free(v);
 }
 
-static void make_question(char dst[static QUESTION_MAX])
+static void question_self(struct buf *out)
 {
 	char raw[256] = "this host", name[256];
 	struct buf addrs = BUF_INIT(1024);
 	gethostname(raw, sizeof raw - 1);
 	own_addresses(&addrs);
-	snprintf(dst, QUESTION_MAX, "Isolate %s (%s)?", out_clean(raw, name, sizeof name),
+	buf_addf(out, "Isolate %s (%s)?", out_clean(raw, name, sizeof name),
 	         addrs.len ? buf_str(&addrs) : "no address");
 	buf_free(&addrs);
 }
 
-static int check_target(struct ctx *c, const struct args *a)
+static void question_asset(const struct cut *k, const struct addr *v, size_t n, struct buf *out)
 {
-	const struct arg_value *via;
-	for (size_t i = 0; (via = args_nth(a, "via", i)); i++)
-		if (strcmp(via->text, "self") != 0) {
-			out_error(&c->out,
-			          "no such point in this build: \"%.60s\"; see stanch points",
-			          via->text);
-			return EXIT_REFUSED;
-		}
-	if (!strcmp(a->pos[0], "self"))
-		return EXIT_DONE;
-	out_error(
-	    &c->out,
-	    "no such point in this build knows \"%.60s\"; run stanch isolate self on that host",
-	    a->pos[0]);
-	return EXIT_REFUSED;
+	char text[ADDR_STR_MAX];
+	buf_addf(out, "Isolate %s (", k->order.targets[0].name);
+	for (size_t i = 0; i < n; i++)
+		buf_addf(out, "%s%s", i ? ", " : "", addr_str(&v[i], text));
+	buf_addf(out, ") at ");
+	via_text(&k->at, out);
+	buf_addf(out, "?");
 }
 
-static bool anything_kept(const struct cut *k)
+static bool anything_kept(const struct config *keeps)
 {
-	return k->sessions.n || k->keeps.n_keep || k->keeps.n_keep_in || k->keeps.n_keep_out;
+	return keeps->n_keep || keeps->n_keep_in || keeps->n_keep_out;
 }
 
 /* A host cut from its disk does not come back. */
@@ -95,7 +90,7 @@ static int check_guards(struct cut *k)
 		          "Block the bad addresses instead, or --force rootfs");
 		return EXIT_REFUSED;
 	}
-	if (anything_kept(k) || args_has(k->a, "console"))
+	if (k->sessions.n || anything_kept(&k->keeps) || args_has(k->a, "console"))
 		return EXIT_DONE;
 	out_error(&k->c->out, "no way in was found that could be kept: you would be locked out. "
 	                      "Nothing was changed. Type one of:");
@@ -126,39 +121,130 @@ static void note_directory(struct cut *k)
 		         services);
 }
 
-static int fill_order(struct cut *k)
+static int fill_order(struct cut *k, const char *name)
 {
 	struct err e = {0};
-	struct target t = {.kind = TARGET_HOST, .name = "self"};
+	struct target t = {.kind = TARGET_HOST};
+	bool self = !strcmp(name, SELF);
+	/* Sessions into this host say nothing of another. */
+	static const struct operator_sessions none;
+	snprintf(t.name, sizeof t.name, "%s", name);
 	k->order.verb = VERB_ISOLATE;
 	int r = order_add_target(&k->order, &t, &e);
 	if (r == 0)
-		r = cut_add_permits(&k->keeps, &k->sessions, k->on_expiry, &k->order, &e);
-	if (r == 0)
+		r = cut_add_permits(&k->keeps, self ? &k->sessions : &none, k->on_expiry, &k->order,
+		                    &e);
+	if (r == 0 && self)
 		r = host_sustain(&k->order, &e);
 	return r < 0 ? ctx_fail(k->c, EXIT_REFUSED, &e) : EXIT_DONE;
+}
+
+static int isolate_self(struct cut *k)
+{
+	struct buf question = BUF_INIT(QUESTION_MAX);
+	int r = EXIT_DONE;
+	if (k->at.n != 1 || !via_has_self(&k->at)) {
+		out_error(
+		    &k->c->out,
+		    "this host does not load the credentials of other points to isolate "
+		    "itself: whoever owns it would own them. Run it from a trusted host by the "
+		    "asset's name; here: stanch isolate self. Nothing was changed");
+		return EXIT_REFUSED;
+	}
+	r = check_guards(k);
+	if (r == EXIT_DONE)
+		r = fill_order(k, SELF);
+	if (r == EXIT_DONE) {
+		cut_default_deadline(k);
+		note_directory(k);
+		question_self(&question);
+		r = cut_carry_out(k, buf_str(&question));
+	}
+	buf_free(&question);
+	return r;
+}
+
+/* --- another host --- */
+
+static int not_from_itself(struct cut *k, const struct prefix *v, size_t n)
+{
+	struct surroundings s = {0};
+	struct err e = {0};
+	char text[ADDR_STR_MAX];
+	int r = surroundings_read(&s, &e);
+	if (r < 0)
+		return ctx_fail(k->c, ctx_exit_of(r), &e);
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < s.n_own; j++) {
+			if (!addr_equal(&v[i].addr, &s.own[j]))
+				continue;
+			out_error(&k->c->out,
+			          "%s has the address %s, and so has this host: it does not load "
+			          "the credentials of other points against itself. Run it from a "
+			          "trusted host; here: stanch isolate self. Nothing was changed",
+			          k->a->pos[0], addr_str(&s.own[j], text));
+			return EXIT_REFUSED;
+		}
+	return EXIT_DONE;
+}
+
+static int isolate_asset(struct cut *k)
+{
+	struct buf question = BUF_INIT(4096);
+	struct addr addrs[ASSET_ADDRS_MAX];
+	struct prefix whole[ASSET_ADDRS_MAX];
+	struct err e = {0};
+	struct target t = {.kind = TARGET_HOST};
+	size_t n = 0;
+	snprintf(t.name, sizeof t.name, "%s", k->a->pos[0]);
+	if (via_has_self(&k->at)) {
+		out_error(&k->c->out,
+		          "the point \"self\" isolates this host only (stanch isolate self); name "
+		          "one in front of %s. Nothing was changed",
+		          t.name);
+		return EXIT_REFUSED;
+	}
+	if (inventory_addrs(k->c->config.inventory, &t, addrs, &n, &e) < 0)
+		return ctx_fail(k->c, EXIT_REFUSED, &e);
+	for (size_t i = 0; i < n; i++)
+		whole[i] = prefix_of(&addrs[i], addr_bits(&addrs[i]));
+	int r = not_from_itself(k, whole, n);
+	if (r == EXIT_DONE)
+		r = cut_check_prefixes(k, whole, n);
+	if (r == EXIT_DONE)
+		r = fill_order(k, t.name);
+	if (r == EXIT_DONE) {
+		if (!anything_kept(&k->keeps))
+			buf_addf(&k->notes, "no way in to %s is kept; --keep ADDR:PORT keeps one\n",
+			         t.name);
+		question_asset(k, addrs, n, &question);
+		r = cut_carry_out(k, buf_str(&question));
+	}
+	buf_free(&question);
+	return r;
 }
 
 int verb_isolate(struct ctx *c, const struct args *a)
 {
 	struct cut k;
-	char question[QUESTION_MAX];
-	int r = check_target(c, a);
-	if (r != EXIT_DONE)
-		return r;
-	host_look_ahead();
-	r = cut_begin(&k, c, a);
-	if (r == EXIT_DONE)
-		r = check_guards(&k);
-	if (r == EXIT_DONE)
-		r = fill_order(&k);
-	if (r == EXIT_DONE) {
-		cut_default_deadline(&k);
-		note_directory(&k);
-		make_question(question);
-		r = cut_carry_out(&k, question);
+	bool self = !strcmp(a->pos[0], SELF);
+	const struct asset *asset = self ? NULL : inventory_asset(c->config.inventory, a->pos[0]);
+	struct addr any;
+	if (!self && !asset && addr_parse(a->pos[0], &any) < 0) {
+		out_error(
+		    &c->out,
+		    "no asset in %s is called \"%.60s\"; add it, or run stanch isolate self on "
+		    "that host. Nothing was changed",
+		    c->config_path, a->pos[0]);
+		return EXIT_REFUSED;
 	}
+	if (self)
+		host_look_ahead();
+	int r = cut_begin(&k, c, a, asset);
+	if (r == EXIT_DONE)
+		r = self ? isolate_self(&k) : isolate_asset(&k);
 	cut_end(&k);
-	host_look_ahead_done();
+	if (self)
+		host_look_ahead_done();
 	return r;
 }

@@ -19,6 +19,7 @@
 #include "ui/config_file.h"
 #include "ui/ctx.h"
 #include "ui/help.h"
+#include "ui/via.h"
 
 static const char *const kept[] = {"TERM", "NO_COLOR", "SSH_CONNECTION", "TMUX",
                                    "STY",  "LANG",     "LC_ALL",         "LC_CTYPE"};
@@ -73,7 +74,7 @@ static int load_config(struct ctx *c, const struct args *a)
 	config_init(&c->config);
 	c->config_given = args_has(a, "config");
 	c->config_path = args_text(a, "config", CONFIG_PATH_DEFAULT);
-	int r = own ? 0 : config_load(c->config_path, &c->config, &e);
+	int r = own ? 0 : config_load(c->config_path, driver_table, &c->config, &e);
 	if (r == 0 || (r == -ENOENT && !c->config_given))
 		return EXIT_DONE;
 	out_error(&c->out, "%s", e.text);
@@ -134,16 +135,12 @@ static int run_verb(struct ctx *c, const struct args *a)
 		r = find_state(c, a);
 	if (r != EXIT_DONE)
 		return r;
+	points_fill(c);
 	remember_typed(c, a);
 	c->incident = args_text(a, "incident", NULL);
-	if (a->verb->flags & VERB_ROOT && !may_change_network()) {
-		out_error(&c->out,
-		          "%s needs the right to change the network (CAP_NET_ADMIN); nothing was "
-		          "changed. Run it as root: sudo stanch %s …",
-		          a->verb->name, a->verb->name);
-		return EXIT_REFUSED;
-	}
-	return a->verb->run(c, a);
+	if (a->verb->flags & VERB_ROOT)
+		r = ctx_need_rights(c, a->verb->name);
+	return r == EXIT_DONE ? a->verb->run(c, a) : r;
 }
 
 static int dispatch(struct ctx *c, const struct args *a)
@@ -187,5 +184,6 @@ int ui_main(int argc, char **argv)
 	if (fflush(stdout) != 0 && r == EXIT_DONE)
 		r = EXIT_FAILED;
 	args_free(&a);
+	config_free(&c.config);
 	return r;
 }

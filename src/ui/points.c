@@ -37,13 +37,13 @@ int verb_points(struct ctx *c, const struct args *a)
 	struct err e = {0};
 	struct engine *g = NULL;
 	int worst = EXIT_DONE;
-	int r = engine_new(NULL, point_table, point_table_n, &g, &e);
+	int r = engine_new(NULL, c->points, c->n_points, &g, &e);
 	if (r < 0)
 		return ctx_fail(c, EXIT_FAILED, &e);
-	for (size_t i = 0; i < point_table_n; i++) {
+	for (size_t i = 0; i < c->n_points; i++) {
 		struct capabilities k = {0};
-		if (engine_probe(g, point_table[i].name, &k, &e) == 0)
-			show_point(c, &point_table[i], &k);
+		if (engine_probe(g, c->points[i].name, &k, &e) == 0)
+			show_point(c, &c->points[i], &k);
 		else
 			worst = ctx_fail(c, EXIT_REFUSED, &e);
 	}

@@ -57,7 +57,7 @@ static void say_undo(struct ctx *c, const struct plan *p)
 
 /* Shows what undo will do and collects the question. */
 static int describe(struct ctx *c, struct session *s, unsigned id, struct buf *question,
-                    struct err *e)
+                    int *rights, struct err *e)
 {
 	struct order o = {0};
 	struct plan p = {0};
@@ -65,6 +65,7 @@ static int describe(struct ctx *c, struct session *s, unsigned id, struct buf *q
 	int r = journal_get_order(s->journal, id, &o, &p, NULL, e);
 	if (r < 0)
 		return r;
+	*rights = ctx_need_rights_for(c, "undo", &p);
 	targets_text(&o, &targets);
 	out_info(&c->out, "undo o%u, %s %s:", id, verb_str(o.verb), buf_str(&targets));
 	say_undo(c, &p);
@@ -148,13 +149,15 @@ static int undo_all(struct ctx *c, const struct args *a, struct session *s, cons
 	struct err e = {0};
 	struct buf question = BUF_INIT(64 << 10);
 	bool strays = false;
-	int code, r = 0;
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = describe(c, s, ids[i], &question, &e);
+	int code, r = 0, rights = EXIT_DONE;
+	for (size_t i = 0; i < n && r == 0 && rights == EXIT_DONE; i++)
+		r = describe(c, s, ids[i], &question, &rights, &e);
 	if (r == 0 && args_has(a, "all"))
 		r = describe_strays(c, s, &question, &strays, &e);
 	if (r < 0)
 		code = ctx_fail(c, ctx_exit_of(r), &e);
+	else if (rights != EXIT_DONE)
+		code = rights;
 	else if (n == 0 && !strays)
 		out_line(&c->out, "Nothing of this incident is in force."), code = EXIT_DONE;
 	else if (args_has(a, "dry-run"))

@@ -70,6 +70,8 @@ extern const struct verb_row verb_table[];
 /* The points of this build. Defined in stanch.c. */
 extern const struct point point_table[];
 extern const size_t point_table_n;
+/* The drivers that the configuration's points may name; ended by NULL. Defined in stanch.c. */
+extern const struct driver_ops *const driver_table[];
 
 int ui_main(int argc, char **argv);
 

@@ -35,12 +35,12 @@ static void host_free(struct host *h)
 	free(h);
 }
 
-static int host_open(const char *point, void **ret_ctx, struct err *e)
+static int host_open(const struct point *p, void **ret_ctx, struct err *e)
 {
 	struct host *h = calloc(1, sizeof *h);
 	if (!h)
 		return err_set(e, -ENOMEM, "out of memory");
-	snprintf(h->point, sizeof h->point, "%s", point);
+	snprintf(h->point, sizeof h->point, "%s", p->name);
 	ahead_take(h);
 	if (!h->programs)
 		h->programs = raw_programs_new();
@@ -507,8 +507,11 @@ static int host_describe(void *ctx, const struct order *o, const struct step *s,
 	return k ? k->describe(o, s, out, e) : -EBADMSG;
 }
 
+static const struct setting_key no_settings[] = {{NULL}};
+
 const struct driver_ops host_driver = {
     .name = "host",
+    .settings = no_settings,
     .open = host_open,
     .close = host_close,
     .probe = host_probe,
