@@ -234,7 +234,7 @@ int bulkprog_open(uint32_t prog_id, struct bulkprog *ret, struct err *e)
 	struct bulkprog b = nothing_open;
 	struct bpf_prog_info info = {0};
 	enum bulkprog_kin kin;
-	enum bulk_layer layer;
+	enum bulk_layer layer = 0;
 	int r, fd = open_by_id(BPF_PROG_GET_FD_BY_ID, prog_id, "program", e);
 	if (fd < 0)
 		return fd;
