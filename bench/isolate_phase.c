@@ -86,13 +86,15 @@ static int run(void *ctx, const char *what, char **peers, int n, struct err *e)
 	return r;
 }
 
+static const struct point self = {.name = "self", .driver = &host_driver};
+
 int main(int argc, char **argv)
 {
 	struct err e = {0};
 	void *ctx;
 	if (argc < 2)
 		return 2;
-	int r = host_driver.open("self", &ctx, &e);
+	int r = host_driver.open(&self, &ctx, &e);
 	if (r == 0) {
 		r = run(ctx, argv[1], argv + 2, argc - 2, &e);
 		host_driver.close(ctx);
