@@ -242,6 +242,23 @@ range_tests() {
 		-p no:cacheprovider --junitxml="$scratch/range.xml"
 }
 
+# The image takes half a minute, mostly of one core: it is made while the unit tests run.
+guest_image_begin() {
+	image_job=
+	if [ "$(id -u)" = 0 ]; then
+		"$python" -B tests/guest/image.py >"$scratch/guest-image" 2>&1 &
+		image_job=$!
+	fi
+}
+guest_tests() {
+	if [ -n "$image_job" ] && ! wait "$image_job"; then
+		sed 's/^/        /' "$scratch/guest-image"
+	fi
+	suite guest "$scratch/guest.xml" timeout -k 20 600 "$python" -B -m pytest tests/guest -q -rs \
+		-p no:cacheprovider --junitxml="$scratch/guest.xml"
+	sed -n 's/^SKIPPED \(\[[0-9]*\] \)/  skip  /p' "$scratch/out"
+}
+
 do_test() {
 	case ${1:-} in
 	'') ;;
@@ -258,6 +275,7 @@ do_test() {
 
 	say "build"
 	phase "build" do_build
+	guest_image_begin
 	say "units"
 	suite unit build/meson-logs/units.json units -C build --suite unit --no-rebuild --logbase units
 	suite unit-asan build-asan/meson-logs/units.json asan_units
@@ -274,6 +292,8 @@ do_test() {
 	phase "man pages" check_man
 	say "range"
 	range_tests
+	say "guest"
+	guest_tests
 
 	passed=$(grep -c '^pass' "$results" || :)
 	failed=$(grep -c '^fail' "$results" || :)

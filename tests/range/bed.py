@@ -117,6 +117,14 @@ def record_path(pid):
     return f"/tmp/st-{pid}.range"
 
 
+def record(folder):
+    """Notes a folder of this process's, named st-PID-…, for remove_leftovers of a later one."""
+    with open(record_path(os.getpid()), "a", encoding="ascii") as f:
+        if f.tell() == 0:
+            f.write(start_time(os.getpid()) + "\n")
+        f.write(folder + "\n")
+
+
 def remove_leftovers():
     """Ends what runs of dead makers left: by their recorded pid and its start time, nothing else."""
     for record in glob.glob("/tmp/st-*.range"):
@@ -130,7 +138,7 @@ def remove_leftovers():
         for name in glob.glob(f"/run/netns/st-{pid.group(1)}-*"):
             remove_netns(os.path.basename(name))
         for folder in lines[1:]:
-            if folder.startswith(f"/tmp/st-{pid.group(1)}-"):
+            if folder.startswith((f"/tmp/st-{pid.group(1)}-", f"/dev/shm/st-{pid.group(1)}-")):
                 shutil.rmtree(folder, ignore_errors=True)
         os.unlink(record)
 
@@ -267,6 +275,8 @@ class Bed:
         return p
 
     def sh(self, role, *argv, check=True, timeout=60, **more):
+        if "input" not in more:
+            more.setdefault("stdin", subprocess.DEVNULL)
         return run(*self.enter(role), *argv, check=check, timeout=timeout, **more)
 
     def script(self, role, text, **more):
@@ -294,26 +304,29 @@ class Bed:
         remove_leftovers()
         self.dir = tempfile.mkdtemp(prefix=f"st-{os.getpid()}-", dir="/tmp")
         self.log = open(os.path.join(self.dir, "log"), "w", encoding="utf-8")
-        with open(record_path(os.getpid()), "a", encoding="ascii") as f:
-            if f.tell() == 0:
-                f.write(start_time(os.getpid()) + "\n")
-            f.write(self.dir + "\n")
-        self.state = os.path.join(self.dir, "state")
+        record(self.dir)
         self.fallbacks = set()
-        self.config = os.path.join(self.dir, "stanch.conf")
+        self.state, self.config = self.places()
         self.configure("")
         for role in ROLES:
-            run("ip", "netns", "add", self.ns(role))
+            self.add_host(role)
         self.wire_up()
         self.make_keys()
         self.servers()
         self.counters()
 
+    def places(self):
+        """Where stanch keeps its journal and reads its configuration in the victim."""
+        return os.path.join(self.dir, "state"), os.path.join(self.dir, "stanch.conf")
+
+    def add_host(self, role):
+        run("ip", "netns", "add", self.ns(role))
+
+    def hand_over(self, path):
+        """A file of the bed's folder that programs of the victim's open, at the same path there."""
+
     def ip(self, role, lines):
-        r = subprocess.run(["ip", "-n", self.ns(role), "-batch", "-"], input=lines, text=True,
-                           capture_output=True, timeout=30)
-        if r.returncode:
-            raise BedError(f"ip in {role}: {r.stderr}")
+        self.sh(role, "ip", "-batch", "-", input=lines, timeout=30)
 
     def cable(self, role, dev, role2, dev2):
         self.ip(role, f"link add {dev} type veth peer name {dev2} netns {self.ns(role2)}\n")
@@ -355,12 +368,12 @@ route add 2001:db8:31::/64 via {VICTIM6}
 link add mac0 link eth0 netns {self.ns('mac')} type macvlan mode bridge
 link set eth0 up
 link set br0 up
-addr add {VICTIM}/24 dev eth0
-addr add {VICTIM6}/64 dev eth0
+addr replace {VICTIM}/24 dev eth0
+addr replace {VICTIM6}/64 dev eth0
 addr add 198.18.31.1/24 dev br0
 addr add 2001:db8:31::1/64 dev br0
-route add default via {GATEWAY}
-route add default via {GATEWAY6}
+route replace default via {GATEWAY}
+route replace default via {GATEWAY6}
 """)
         self.cable("ctr", "eth0", "victim", "vctr")
         self.ip("victim", "link set vctr master br0\nlink set vctr up\n")
@@ -393,6 +406,7 @@ route add default via {GATEWAY6}
                 with open(f"{d}/{part}", encoding="ascii") as f:
                     out.write(f.read())
         shutil.copy(f"{d}/user_key.pub", f"{d}/authorized_keys")
+        self.hand_over(f"{d}/tls.pem")
 
     def server(self, role, *what):
         return Talker(self, role, PYTHON, "-B", f"{NET}/server.py", *what,
@@ -479,6 +493,7 @@ route add default via {GATEWAY6}
     def configure(self, text):
         with open(self.config, "w", encoding="utf-8") as f:
             f.write(text)
+        self.hand_over(self.config)
 
     def stanch_argv(self, *args, binary=STANCH, state=None):
         state = state or self.state
@@ -493,9 +508,9 @@ route add default via {GATEWAY6}
     def stanch(self, *args, role="victim", env=None, timeout=60, **more):
         """Runs stanch in a namespace, as at the host's own console: without an operator's session."""
         begun = time.time_ns()
-        clean = {k: v for k, v in os.environ.items() if k not in ("SSH_CONNECTION", "SSH_CLIENT", "TMUX")}
-        r = run(*self.enter(role), *self.stanch_argv(*args, **more), check=False, timeout=timeout,
-                env={**clean, **(env or {})}, stdin=subprocess.DEVNULL)
+        at_console = ["env", *(f"--unset={k}" for k in ("SSH_CONNECTION", "SSH_CLIENT", "TMUX")),
+                      *(f"{k}={v}" for k, v in (env or {}).items())]
+        r = self.sh(role, *at_console, *self.stanch_argv(*args, **more), check=False, timeout=timeout)
         return Result(r, begun)
 
     def stanch_ssh(self, *args, options=(), sudo=False, check=False, timeout=60):
@@ -528,6 +543,7 @@ route add default via {GATEWAY6}
         obj = f"{self.dir}/redirect-{role}.o"
         run("clang", "-O2", "-g", "-target", "bpf", "-I", f"/usr/include/{os.uname().machine}-linux-gnu",
             f"-DOUT_IFINDEX={links[0]['ifindex']}", "-c", f"{LEAK}/redirect.bpf.c", "-o", obj)
+        self.hand_over(obj)
         self.sh(role, "tc", "qdisc", "add", "dev", "leak1", "clsact")
         self.sh(role, "tc", "filter", "add", "dev", "leak1", "ingress", "bpf", "da", "obj", obj,
                 "sec", "tc")

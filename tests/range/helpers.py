@@ -53,6 +53,15 @@ def cells(rows):
     return got
 
 
+def cells_marked(rows):
+    """The markers on these frames, with how many."""
+    got = {}
+    for r in rows:
+        if r.get("marker"):
+            got[r["marker"]] = got.get(r["marker"], 0) + r["frames"]
+    return got
+
+
 ALL_CELLS = [f"{p}-{k}-v{f}" for p in send.PLACES for k in send.KINDS for f in (4, 6)]
 
 

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Guests for the tests: one template a session, a clone for each test."""
+import os
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "range")]
+
+import guest as G  # noqa: E402
+import guest_bed  # noqa: E402
+
+
+def pytest_report_header():
+    return f"guest: {G.why_not() or ', because '.join(G.accelerator())}"
+
+
+@pytest.fixture(scope="session")
+def template():
+    """Booted, with stanch installed in it."""
+    why = G.why_not()
+    if why:
+        pytest.skip(f"no guest: {why}")
+    with G.Template(guest_bed.install) as t:
+        yield t
+
+
+@pytest.fixture
+def guest(template):
+    """A guest without a network."""
+    with template.clone() as g:
+        yield g
+
+
+@pytest.fixture
+def bed(template):
+    """The range, with a guest as its victim."""
+    with guest_bed.GuestBed(template) as b:
+        yield b
