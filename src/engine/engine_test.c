@@ -617,15 +617,25 @@ static void time_ends_orders(void **unused)
 	assert_non_null(strstr(w.recovered.text, "o2 has run out at 1970-01-01T00:00:00.000001Z"));
 	assert_int_equal(state_of(&w, 2), ORDER_EXPIRED);
 	assert_false(there("cut"));
-	applied(&w, 0); /* confirmed ones are applied again after a restart */
+
+	/* What a first command of the next boot says: its time is not over, its boot is. */
+	applied(&w, 600);
 	set_order(&w, 3, restarted);
+	with_close(&w);
+	opened(&w);
+	assert_non_null(strstr(w.recovered.text, "o3 was not confirmed before the restart"));
+	assert_int_equal(state_of(&w, 3), ORDER_EXPIRED);
+	assert_false(there("cut"));
+
+	applied(&w, 0); /* confirmed ones are applied again after a restart */
+	set_order(&w, 4, restarted);
 	char path[128];
 	snprintf(path, sizeof path, "%s/cut", world);
 	unlink(path);
 	assert_int_equal(engine_reassert(w.g, &rep, &e), 0);
 	report_free(&rep);
 	assert_true(there("cut"));
-	assert_int_equal(state_of(&w, 3), ORDER_HELD);
+	assert_int_equal(state_of(&w, 4), ORDER_HELD);
 	with_close(&w);
 }
 

@@ -51,6 +51,24 @@ enum due run_due(const struct run *r, usec_t *ret_wall)
 	return d->on_expiry == EXPIRY_WIDEN ? DUE_WIDENED : DUE_LIFTED;
 }
 
+static const char before_restart[] = "was not confirmed before the restart: not applied again";
+
+const char *due_text(enum due due, usec_t wall, char ret[DUE_TEXT_MAX])
+{
+	char when[TIME_STR_MAX];
+	if (due == DUE_WIDENED)
+		snprintf(ret, DUE_TEXT_MAX,
+		         "was not confirmed by %s: the cut stays, and management was opened to "
+		         "the break-glass prefixes (widened)",
+		         time_str(wall, when));
+	else if (wall > wall_now()) /* only a restart ends what has time left */
+		snprintf(ret, DUE_TEXT_MAX, "%s", before_restart);
+	else
+		snprintf(ret, DUE_TEXT_MAX, "has run out at %s and was lifted",
+		         time_str(wall, when));
+	return ret;
+}
+
 static bool any_step(const struct plan *p, enum step_state s)
 {
 	for (size_t i = 0; i < p->n_steps; i++)
@@ -77,20 +95,16 @@ static void lift(struct run *r, enum order_state done, const char *why)
 
 static void tidy(struct run *r)
 {
-	char when[TIME_STR_MAX], why[160];
+	char ended[DUE_TEXT_MAX], why[DUE_TEXT_MAX + 40];
 	usec_t at = 0;
 	enum due due = run_due(r, &at);
 	if (due == DUE_LIFTED) {
-		snprintf(why, sizeof why,
-		         "has run out at %s and was lifted; what was left of it is removed",
-		         time_str(at, when));
+		snprintf(why, sizeof why, "%s; what was left of it is removed",
+		         due_text(due, at, ended));
 		lift(r, ORDER_EXPIRED, why);
 	} else if (due == DUE_WIDENED && r->o->state != ORDER_EXPIRED) {
 		r->o->state = ORDER_EXPIRED;
-		run_say(r,
-		        "o%u was not confirmed by %s: the cut stays, and management was opened to "
-		        "the break-glass prefixes (widened)",
-		        r->o->id, time_str(at, when));
+		run_say(r, "o%u %s", r->o->id, due_text(due, at, ended));
 		store_or_say(r);
 	}
 }
@@ -360,7 +374,7 @@ static void reassert_order(struct run *r, const char *pending)
 		return;
 	}
 	if (r->o->state != ORDER_HELD)
-		lift(r, ORDER_EXPIRED, "was not confirmed before the restart: not applied again");
+		lift(r, ORDER_EXPIRED, before_restart);
 	else if (run_due(r, &at) != DUE_NOT)
 		tidy(r);
 	else if (!all_hold(r))

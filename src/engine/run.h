@@ -106,5 +106,8 @@ enum engine_outcome run_undo(struct run *r, enum order_state done);
 enum due { DUE_NOT, DUE_LIFTED, DUE_WIDENED };
 /* What its clocks say; *ret_wall: the wall time it was due at. */
 enum due run_due(const struct run *r, usec_t *ret_wall);
+#define DUE_TEXT_MAX 192
+/* What that means, to follow the order's name; in ret, which is returned. Not for DUE_NOT. */
+const char *due_text(enum due due, usec_t wall, char ret[DUE_TEXT_MAX]);
 
 #endif

@@ -122,7 +122,7 @@ static void look_at(struct run *r, const struct step *s, bool lifted)
 
 static void verify(struct run *r)
 {
-	char when[TIME_STR_MAX];
+	char ended[DUE_TEXT_MAX];
 	usec_t at = 0;
 	enum due due = run_due(r, &at);
 	if (!in_force(r->p)) {
@@ -133,11 +133,7 @@ static void verify(struct run *r)
 		return;
 	}
 	if (due != DUE_NOT)
-		run_say(r, "o%u %s at %s", r->o->id,
-		        due == DUE_LIFTED ? "has run out and was lifted"
-		                          : "was not confirmed; the cut stays, and management was "
-		                            "opened to the break-glass prefixes",
-		        time_str(at, when));
+		run_say(r, "o%u %s", r->o->id, due_text(due, at, ended));
 	for (size_t i = 0; i < r->p->n_steps; i++) {
 		const struct step *s = &r->p->steps[i];
 		if (life_in_force(s->state))
