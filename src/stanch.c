@@ -32,7 +32,7 @@ const struct verb_row verb_table[] = {
     {
         .name = "watch",
         .synopsis = "[IFACE…] [--file CAPTURE|-] [--log FILE|-] [--log-format F] [--run DUR] "
-                    "[--top N] [--learn] [--tier T]",
+                    "[--top N] [--learn] [--tier T] [--write FILE [--select TARGET]…]",
         .summary = "who sends what to whom, which program, and what looks wrong",
         .text = "Counts every flow exactly, live or from a capture file, names owner and far end "
                 "where they are known, and reports findings with their reasons and the orders that "
@@ -43,10 +43,15 @@ const struct verb_row verb_table[] = {
                 "was usual on days before, learned by --learn on quiet ones, lowers scores. A "
                 "screen on a terminal, else tables at the end; with --json one flow a line. "
                 "Without IFACE every interface that is up but lo; a packet that passes two of them "
-                "counts twice. Exit 1: a finding of score 0.40 or more.",
+                "counts twice. --write makes a pcapng file of the packets of findings from "
+                "score 0.40 and of each --select, with the reasons, names and owners as comments: "
+                "of a capture all of them, live (and from a pipe) also those before the finding "
+                "that are among the last 64 MiB of packets; it says where that was too little. "
+                "Exit 1: a finding of score 0.40 or more.",
         .opts = watch_opts,
         .examples = "stanch watch\nstanch watch eth0 --run 30s --json\n"
                     "stanch watch --file capture.pcapng --top 20\n"
+                    "stanch watch eth0 --write evidence.pcapng --select 203.0.113.0/24\n"
                     "stanch watch --log asa.log --json",
         .max_args = -1,
         .run = verb_watch,

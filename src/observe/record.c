@@ -5,8 +5,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "wire/capture.h"
+
 _Static_assert(sizeof(struct flow_record) == 96, "no hidden padding goes over the channel");
 _Static_assert(sizeof(struct app_record) == 8 + 40 + 2 + NAME_MAX_LEN, "nor here");
+_Static_assert(sizeof(struct frame_record) == 24 && sizeof(struct kept_record) == 24, "nor here");
+_Static_assert(sizeof(struct pick_record) == 56 + PICK_TEXT_MAX, "nor here");
 _Static_assert(sizeof(struct dns_record) == 8 + 40 + 16 + 16 * DNS_EVENT_ADDRS + NAME_MAX_LEN + 2,
                "nor here");
 
@@ -200,6 +204,60 @@ int record_to_resume(const void *bytes, struct resume_event *ret)
 	if ((k = record_to_flow(&r.flow, &ret->flow)) < 0)
 		return k;
 	ret->at_nsec = r.at_nsec;
+	return 0;
+}
+
+void record_of_pick(const struct pick *p, struct pick_record *ret)
+{
+	*ret = (struct pick_record){.first_nsec = p->first_nsec,
+	                            .a_port = p->a_port,
+	                            .b_port = p->b_port,
+	                            .a_family = p->a.addr.family,
+	                            .b_family = p->b.addr.family,
+	                            .a_len = p->a.len,
+	                            .b_len = p->b.len,
+	                            .proto = p->proto};
+	memcpy(ret->a, p->a.addr.bytes, 16);
+	memcpy(ret->b, p->b.addr.bytes, 16);
+	memcpy(ret->text, p->text, strnlen(p->text, PICK_TEXT_MAX - 1));
+}
+
+int record_to_pick(const void *bytes, size_t len, struct pick *ret)
+{
+	struct pick_record r;
+
+	if (len != sizeof(r))
+		return -EBADMSG;
+	memcpy(&r, bytes, sizeof(r));
+	if (r.text[PICK_TEXT_MAX - 1])
+		return -EBADMSG;
+	*ret = (struct pick){.first_nsec = r.first_nsec,
+	                     .a_port = r.a_port,
+	                     .b_port = r.b_port,
+	                     .proto = r.proto,
+	                     .a = {.addr.family = r.a_family, .len = r.a_len},
+	                     .b = {.addr.family = r.b_family, .len = r.b_len}};
+	memcpy(ret->a.addr.bytes, r.a, 16);
+	memcpy(ret->b.addr.bytes, r.b, 16);
+	memcpy(ret->text, r.text, sizeof(ret->text));
+	return 0;
+}
+
+int record_to_frame(const void *bytes, size_t n_sources, size_t n_picks, struct frame *ret,
+                    size_t *ret_pick)
+{
+	struct frame_record r;
+
+	memcpy(&r, bytes, sizeof(r));
+	if (r.cap_len > CAPTURE_FRAME_MAX || r.wire_len < r.cap_len || r.source >= n_sources ||
+	    r.pick >= n_picks)
+		return -EBADMSG;
+	*ret = (struct frame){.nsec = r.nsec,
+	                      .cap_len = r.cap_len,
+	                      .wire_len = r.wire_len,
+	                      .linktype = r.linktype,
+	                      .source = r.source};
+	*ret_pick = r.pick;
 	return 0;
 }
 

@@ -9,6 +9,8 @@
 #include <stddef.h>
 
 #include "model/flow.h"
+#include "observe/picks.h"
+#include "observe/recent.h"
 
 enum observe_msg {
 	OBSERVE_START = 1, /* parent → child: struct observe_start */
@@ -23,6 +25,11 @@ enum observe_msg {
 	OBSERVE_DNS,    /* child → parent: DNS records */
 	OBSERVE_RESUME, /* child → parent: resume records */
 	OBSERVE_NOTE,   /* child → parent: a sentence about how the source was read */
+	OBSERVE_PICK,   /* parent → child: a pick_record: packets that are wanted */
+	OBSERVE_KEEP,   /* parent → child, behind END: no more picks, hand out what is wanted */
+	OBSERVE_FRAMES, /* child → parent: the next piece of the stream of frame records, each with
+	                   its bytes behind it */
+	OBSERVE_KEPT,   /* child → parent: a kept_record: the stream is whole */
 	_OBSERVE_MAX
 };
 
@@ -42,7 +49,8 @@ enum observe_wants {
 	OBSERVE_WANTS_APP = 1,
 	OBSERVE_WANTS_DNS = 2,
 	OBSERVE_WANTS_RESUME = 4,
-	OBSERVE_WANTS_FLOWS = 8
+	OBSERVE_WANTS_FLOWS = 8,
+	OBSERVE_WANTS_FRAMES = 16
 };
 
 struct flow_record {
@@ -89,6 +97,27 @@ struct stats_record {
 	char tier[32];
 };
 
+struct frame_record {
+	uint64_t nsec;
+	uint32_t cap_len, wire_len;
+	uint32_t pick; /* why it is wanted: the place of its pick among those sent */
+	uint16_t linktype, source;
+};
+
+struct kept_record {
+	uint64_t frames;     /* handed out */
+	uint64_t late;       /* picks whose first packets had left the ring already */
+	uint64_t ring_bytes; /* 0: no ring was needed */
+};
+
+struct pick_record {
+	uint64_t first_nsec;
+	uint8_t a[16], b[16];
+	uint16_t a_port, b_port;
+	uint8_t a_family, b_family, a_len, b_len, proto, zero[7];
+	char text[PICK_TEXT_MAX];
+};
+
 void record_of_flow(const struct flow *f, struct flow_record *ret);
 int record_to_flow(const void *bytes, struct flow *ret); /* -EBADMSG */
 /* Names that are not printable ASCII are refused. */
@@ -98,6 +127,11 @@ void record_of_dns(const struct dns_event *d, struct dns_record *ret);
 int record_to_dns(const void *bytes, struct dns_event *ret); /* -EBADMSG */
 void record_of_resume(const struct flow *f, uint64_t at_nsec, struct resume_record *ret);
 int record_to_resume(const void *bytes, struct resume_event *ret); /* -EBADMSG */
+void record_of_pick(const struct pick *p, struct pick_record *ret);
+int record_to_pick(const void *bytes, size_t len, struct pick *ret); /* -EBADMSG */
+/* Of a frame's head; data is not set. n_sources and n_picks are what there are. */
+int record_to_frame(const void *bytes, size_t n_sources, size_t n_picks, struct frame *ret,
+                    size_t *ret_pick); /* -EBADMSG */
 void record_of_stats(const struct source_stats *s, struct stats_record *ret);
 int record_to_stats(const void *bytes, size_t len, struct source_stats *ret); /* -EBADMSG */
 

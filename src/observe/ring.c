@@ -31,7 +31,7 @@ struct ring {
 	unsigned left;  /* frames not yet handed out in it */
 	const uint8_t *at;
 	struct source_stats stats;
-	uint8_t scratch[RING_SNAP + VLAN_SIZE];
+	uint8_t scratch[RING_WHOLE + VLAN_SIZE];
 };
 
 static int open_failed(int fd, const char *where, const char *what, struct err *e)
@@ -88,7 +88,7 @@ static struct sock_filter snap_program[] = {
     /* 28 */ BPF_STMT(BPF_RET | BPF_K, RING_SNAP),
 };
 
-static int ring_open(const char *where, int *ret_fd, struct err *e)
+static int open_ring(const char *where, bool whole, int *ret_fd, struct err *e)
 {
 	const struct sock_fprog filter = {ARRAY_SIZE(snap_program), snap_program};
 	const struct tpacket_req3 req = {
@@ -111,12 +111,23 @@ static int ring_open(const char *where, int *ret_fd, struct err *e)
 	if (sys->setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0 ||
 	    sys->setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof(req)) < 0)
 		return open_failed(fd, where, "TPACKET_V3 ring", e);
-	if (sys->setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) < 0)
+	if (!whole &&
+	    sys->setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) < 0)
 		return open_failed(fd, where, "snap length", e);
 	if (sys->bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
 		return open_failed(fd, where, "bind", e);
 	*ret_fd = fd;
 	return 0;
+}
+
+static int ring_open(const char *where, int *ret_fd, struct err *e)
+{
+	return open_ring(where, false, ret_fd, e);
+}
+
+static int ring_open_whole(const char *where, int *ret_fd, struct err *e)
+{
+	return open_ring(where, true, ret_fd, e);
 }
 
 static int ring_attach(int fd, void **ret_ctx, struct err *e)
@@ -178,7 +189,7 @@ static void hand_out(struct ring *r, const struct tpacket3_hdr *h, const struct 
 	if (from.sll_hatype == ARPHRD_LOOPBACK && from.sll_pkttype == PACKET_OUTGOING)
 		return;
 	ether = from.sll_hatype == ARPHRD_ETHER || from.sll_hatype == ARPHRD_LOOPBACK;
-	if (ether && h->tp_status & TP_STATUS_VLAN_VALID && len >= 12 && len <= RING_SNAP) {
+	if (ether && h->tp_status & TP_STATUS_VLAN_VALID && len >= 12 && len <= RING_WHOLE) {
 		settle(sink); /* one scratch for all */
 		data = put_vlan(r, h, data, &len);
 		wire += VLAN_SIZE;
@@ -275,6 +286,15 @@ static void ring_close(void *ctx)
 const struct source_ops ring_source = {
     .name = "tpacket_v3",
     .open = ring_open,
+    .attach = ring_attach,
+    .pump = ring_pump,
+    .stats = ring_stats,
+    .close = ring_close,
+};
+
+const struct source_ops ring_whole_source = {
+    .name = "tpacket_v3",
+    .open = ring_open_whole,
     .attach = ring_attach,
     .pump = ring_pump,
     .stats = ring_stats,

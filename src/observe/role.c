@@ -7,11 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 #include "base/table.h"
 #include "observe/file.h"
 #include "observe/flowtab.h"
+#include "observe/frames_in.h"
+#include "observe/keeping.h"
 #include "observe/log.h"
 #include "observe/record.h"
 #include "observe/ring.h"
@@ -21,6 +24,7 @@
 #define END_WAIT_MS  20000
 #define FLOWS_MAX    (UINT64_C(1) << 22)
 #define EXPIRE_TICKS 16
+#define PICKS_A_TICK 16 /* so that neither end ever waits for the other to read */
 
 const int observe_syscalls[] = {RING_SYSCALLS, -1};
 
@@ -31,9 +35,19 @@ struct batch {
 	uint8_t bytes[MSG_BODY_MAX];
 };
 
+struct child;
+
+/* A source's frames on their way to both the flows and those who want them whole. */
+struct tap {
+	struct child *c;
+	uint16_t source;
+	uint64_t left; /* second reading: how many frames there were in the first */
+};
+
 /* The child. */
 struct child {
 	int channel;
+	struct msg_reader *reader;
 	struct observe_start start;
 	const struct source_ops *source;
 	void *ctx[OBSERVE_SOURCES_MAX];
@@ -41,8 +55,13 @@ struct child {
 	size_t n;
 	struct flowtab *flows;
 	struct inspect *inspect;
-	uint64_t sent_nsec; /* changes up to here have been sent */
-	uint64_t newest;    /* last packet's time */
+	uint64_t sent_nsec;      /* changes up to here have been sent */
+	uint64_t newest;         /* last packet's time */
+	struct keeping *keeping; /* NULL: nobody wants whole packets */
+	struct tap tap[OBSERVE_SOURCES_MAX];
+	off_t begin; /* where the capture begins; -1: it can be read only once */
+	uint64_t packets;
+	bool stopped;
 	struct batch batch[_OBSERVE_MAX];
 	int error;
 };
@@ -59,8 +78,8 @@ static void child_send(struct child *c, enum observe_msg type)
 /* What the parent hears of flows rests on the names that came before. */
 static void child_send_all(struct child *c)
 {
-	static const enum observe_msg order[] = {OBSERVE_DNS, OBSERVE_APP, OBSERVE_RESUME,
-	                                         OBSERVE_CHANGED, OBSERVE_FINAL};
+	static const enum observe_msg order[] = {OBSERVE_DNS,     OBSERVE_APP,   OBSERVE_RESUME,
+	                                         OBSERVE_CHANGED, OBSERVE_FINAL, OBSERVE_FRAMES};
 
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
 		child_send(c, order[i]);
@@ -175,6 +194,7 @@ static void child_stats(struct child *c, enum observe_msg type)
 		if (s.last_nsec > sum.last_nsec)
 			sum.last_nsec = s.last_nsec;
 	}
+	c->packets = sum.packets;
 	flowtab_stats(c->flows, &sum);
 	snprintf(sum.tier, sizeof(sum.tier), "%s", c->source->name);
 	child_put_stats(c, type, &sum);
@@ -186,6 +206,139 @@ static int child_failed(struct child *c, const struct err *e)
 	return 1;
 }
 
+/* ---- packets that are wanted whole ---- */
+
+static void stream_put(void *arg, const void *p, size_t n)
+{
+	struct child *c = arg;
+	struct batch *b = &c->batch[OBSERVE_FRAMES];
+	const uint8_t *from = p;
+
+	while (n) {
+		size_t part = sizeof(b->bytes) - b->len < n ? sizeof(b->bytes) - b->len : n;
+		memcpy(b->bytes + b->len, from, part);
+		b->len += part;
+		from += part;
+		n -= part;
+		if (b->len == sizeof(b->bytes))
+			child_send(c, OBSERVE_FRAMES);
+	}
+}
+
+static void keep_frame(const struct tap *t, uint64_t nsec, unsigned linktype, const uint8_t *data,
+                       uint32_t cap_len, uint32_t wire_len)
+{
+	const struct frame f = {.nsec = nsec,
+	                        .cap_len = cap_len,
+	                        .wire_len = wire_len,
+	                        .linktype = (uint16_t)linktype,
+	                        .source = t->source,
+	                        .data = data};
+
+	keeping_frame(t->c->keeping, &f);
+}
+
+static void tap_frame(void *arg, uint64_t nsec, unsigned linktype, const uint8_t *data,
+                      uint32_t cap_len, uint32_t wire_len)
+{
+	const struct tap *t = arg;
+
+	flowtab_frame(t->c->flows, nsec, linktype, data, cap_len, wire_len);
+	keep_frame(t, nsec, linktype, data, cap_len, wire_len);
+}
+
+static void tap_settle(void *arg)
+{
+	flowtab_settle(((struct tap *)arg)->c->flows);
+}
+
+/* Where the frames of source i go. */
+static struct packet_sink sink_of(struct child *c, size_t i)
+{
+	if (c->keeping && c->begin < 0)
+		return (struct packet_sink){tap_frame, tap_settle, &c->tap[i]};
+	return (struct packet_sink){flowtab_frame, flowtab_settle, c->flows};
+}
+
+static int keep_setup(struct child *c, const int *fds, struct err *e)
+{
+	c->begin = c->start.live ? -1 : lseek(fds[0], 0, SEEK_CUR);
+	for (size_t i = 0; i < OBSERVE_SOURCES_MAX; i++)
+		c->tap[i] = (struct tap){.c = c, .source = (uint16_t)i};
+	return keeping_new(c->begin < 0 ? KEEPING_MEMORY : 0, stream_put, c, &c->keeping, e);
+}
+
+static void again_frame(void *arg, uint64_t nsec, unsigned linktype, const uint8_t *data,
+                        uint32_t cap_len, uint32_t wire_len)
+{
+	struct tap *t = arg;
+
+	if (!t->left)
+		return;
+	t->left--;
+	keep_frame(t, nsec, linktype, data, cap_len, wire_len);
+}
+
+/* Now that it is known what is wanted. What could not be read the first time is no news. */
+static void read_again(struct child *c, int fd)
+{
+	const struct packet_sink sink = {again_frame, NULL, &c->tap[0]};
+	struct err e = {0};
+	void *ctx;
+
+	c->tap[0].left = c->packets;
+	if (lseek(fd, c->begin, SEEK_SET) < 0 || c->source->attach(fd, &ctx, &e) < 0)
+		return;
+	while (!c->error && c->tap[0].left)
+		if (c->source->pump(ctx, &sink, PUMP_FRAMES, 200, &e) <= 0)
+			break;
+}
+
+static void take_pick(struct child *c, const struct msg *m)
+{
+	struct pick p;
+
+	if (record_to_pick(m->body, m->len, &p) == 0)
+		keeping_pick(c->keeping, &p);
+}
+
+/* Everything has been read and told; the parent says what it wants of it. */
+static void keep_to_the_end(struct child *c, int fd)
+{
+	struct kept_record r;
+	struct msg m;
+	int k;
+
+	while ((k = msg_next(c->reader, END_WAIT_MS, &m)) == 1 && m.type != OBSERVE_KEEP)
+		if (m.type == OBSERVE_PICK)
+			take_pick(c, &m);
+	if (k != 1)
+		return;
+	if (c->begin >= 0)
+		read_again(c, fd);
+	keeping_end(c->keeping);
+	child_send(c, OBSERVE_FRAMES);
+	keeping_report(c->keeping, &r);
+	if (!c->error)
+		c->error = msg_send(c->channel, OBSERVE_KEPT, &r, sizeof(r));
+}
+
+/* What the parent said while we looked elsewhere; all but a pick, and the channel's end, means
+ * stop. */
+static bool child_told_to_stop(struct child *c)
+{
+	struct msg m;
+	int r;
+
+	while (!c->stopped && (r = msg_next(c->reader, 0, &m)) != -EAGAIN && r != -EINTR) {
+		if (r == 1 && m.type == OBSERVE_PICK && c->keeping)
+			take_pick(c, &m);
+		else
+			c->stopped = true;
+	}
+	return c->stopped;
+}
+
 /* Anything on the channel, its end too, means stop. */
 static bool child_stopped(struct child *c, int timeout_ms)
 {
@@ -195,7 +348,7 @@ static bool child_stopped(struct child *c, int timeout_ms)
 
 static int run_file(struct child *c, struct err *e)
 {
-	const struct packet_sink sink = {flowtab_frame, flowtab_settle, c->flows};
+	const struct packet_sink sink = sink_of(c, 0);
 	int r;
 
 	while ((r = c->source->pump(c->ctx[0], &sink, PUMP_FRAMES, 200, e)) > 0)
@@ -211,17 +364,18 @@ static uint64_t tick_due(const struct child *c)
 
 static int run_live(struct child *c, struct err *e)
 {
-	const struct packet_sink sink = {flowtab_frame, flowtab_settle, c->flows};
 	uint64_t due = tick_due(c);
 
-	for (unsigned ticks = 1; !c->error && !c->poll[c->n].revents;) {
+	for (unsigned ticks = 1; !c->error && !child_told_to_stop(c);) {
 		usec_t now = boot_now();
 		int wait = now < due ? (int)((due - now) / USEC_PER_MSEC) + 1 : 0;
 		if (sys->poll(c->poll, c->n + 1, wait) < 0 && errno != EINTR)
 			return err_set(e, -errno, "cannot wait for packets: %s", strerror(errno));
-		for (size_t i = 0; i < c->n; i++)
+		for (size_t i = 0; i < c->n; i++) {
+			const struct packet_sink sink = sink_of(c, i);
 			if (c->source->pump(c->ctx[i], &sink, PUMP_FRAMES, 0, e) < 0)
 				return e->code;
+		}
 		if (boot_now() < due)
 			continue;
 		flowtab_each(c->flows, child_changed, c);
@@ -233,8 +387,10 @@ static int run_live(struct child *c, struct err *e)
 		due = tick_due(c);
 	}
 	/* What is in the rings still counts. */
-	for (size_t i = 0; i < c->n; i++)
+	for (size_t i = 0; i < c->n; i++) {
+		const struct packet_sink sink = sink_of(c, i);
 		c->source->pump(c->ctx[i], &sink, PUMP_FRAMES, 2 * 40, NULL);
+	}
 	return 0;
 }
 
@@ -291,16 +447,14 @@ static int run_log(struct child *c, int fd, struct err *e)
 /* The first message says what to do. */
 static int child_job(struct child *c, struct err *e)
 {
-	struct msg_reader *reader;
 	struct msg m;
-	int r = msg_reader_new(c->channel, &reader);
+	int r = msg_reader_new(c->channel, &c->reader);
 
 	if (r < 0)
 		return err_set(e, r, "out of memory in the observing child");
-	r = msg_next(reader, END_WAIT_MS, &m);
+	r = msg_next(c->reader, END_WAIT_MS, &m);
 	if (r == 1 && m.type == OBSERVE_START && m.len == sizeof(c->start))
 		memcpy(&c->start, m.body, sizeof(c->start));
-	msg_reader_free(reader);
 	if (!c->start.tick_ms || !c->start.max_flows || c->start.max_flows > FLOWS_MAX)
 		return err_set(e, -EBADMSG, "the job of the observing child makes no sense");
 	c->source = c->start.live ? &ring_source : &file_source;
@@ -332,6 +486,8 @@ static int child_setup(struct child *c, const int *fds, size_t n_fds, struct err
 	if (c->start.wants & (OBSERVE_WANTS_APP | OBSERVE_WANTS_DNS) &&
 	    (r = child_inspect(c, e)) < 0)
 		return r;
+	if (c->start.wants & OBSERVE_WANTS_FRAMES && (r = keep_setup(c, fds, e)) < 0)
+		return r;
 	for (; c->n < (c->start.live ? n_fds : 1); c->n++) {
 		if ((r = c->source->attach(fds[c->n], &c->ctx[c->n], e)) < 0)
 			return r;
@@ -359,6 +515,8 @@ int observe_role(int channel, const int *fds, size_t n_fds)
 	/* What was read before the failure is worth telling. */
 	flowtab_flush(c.flows);
 	child_stats(&c, OBSERVE_END);
+	if (c.keeping && !c.error)
+		keep_to_the_end(&c, fds[0]);
 	if (r < 0)
 		return child_failed(&c, &e);
 	return c.error ? 2 : 0;
@@ -372,7 +530,9 @@ struct parent {
 	struct source_stats stats;
 	char *limits;
 	usec_t until;
-	bool stopping, ended;
+	bool stopping, ended, kept;
+	size_t n_picks;
+	struct frames_in *frames;
 	struct err failed;
 };
 
@@ -415,10 +575,58 @@ static void text_of(const struct msg *m, char *dst, size_t n)
 	dst[len] = 0;
 }
 
+static void send_picks(struct parent *p)
+{
+	struct pick_record r;
+	struct pick k;
+
+	for (size_t i = 0; (i < PICKS_A_TICK || p->ended) && p->n_picks < PICKS_MAX &&
+	                   p->job->pick(p->job->arg, p->ended, &k);
+	     i++) {
+		record_of_pick(&k, &r);
+		/* A child that has gone is told by what it did not send. */
+		msg_send(p->child.channel, OBSERVE_PICK, &r, sizeof(r));
+		p->n_picks++;
+	}
+	if (p->ended)
+		msg_send(p->child.channel, OBSERVE_KEEP, NULL, 0);
+}
+
+static int on_frames(const struct parent *p, const struct msg *m)
+{
+	return p->frames ? frames_in_take(p->frames, m->body, m->len, p->n_picks, p->job->frame,
+	                                  p->job->arg)
+	                 : -EBADMSG;
+}
+
+static int on_kept(struct parent *p, const struct msg *m)
+{
+	struct kept_record r;
+
+	if (!p->frames || m->len != sizeof(r) || !frames_in_whole(p->frames))
+		return -EBADMSG;
+	memcpy(&r, m->body, sizeof(r));
+	p->kept = true;
+	if (p->job->kept)
+		*p->job->kept = r;
+	return 0;
+}
+
+static int on_stats(struct parent *p, const struct msg *m)
+{
+	int r = record_to_stats(m->body, m->len, &p->stats);
+
+	p->ended = m->type == OBSERVE_END;
+	if (!r && !p->ended && p->job->tick)
+		p->job->tick(p->job->arg, &p->stats);
+	if (!r && p->frames)
+		send_picks(p);
+	return r;
+}
+
 static int on_message(struct parent *p, const struct msg *m)
 {
 	char note[LOG_NOTE_MAX];
-	int r = 0;
 
 	switch (m->type) {
 	case OBSERVE_CHANGED:
@@ -432,11 +640,11 @@ static int on_message(struct parent *p, const struct msg *m)
 		return on_resume(p, m);
 	case OBSERVE_TICK:
 	case OBSERVE_END:
-		r = record_to_stats(m->body, m->len, &p->stats);
-		p->ended = m->type == OBSERVE_END;
-		if (!r && !p->ended && p->job->tick)
-			p->job->tick(p->job->arg, &p->stats);
-		return r;
+		return on_stats(p, m);
+	case OBSERVE_FRAMES:
+		return on_frames(p, m);
+	case OBSERVE_KEPT:
+		return on_kept(p, m);
 	case OBSERVE_LIMITS:
 		text_of(m, p->limits, 128);
 		return 0;
@@ -477,7 +685,7 @@ static int listen_to(struct parent *p)
 	int r;
 
 	for (;;) {
-		if (!p->stopping && over(p)) {
+		if (!p->stopping && !p->ended && over(p)) {
 			p->stopping = true;
 			give_up = boot_now() + END_WAIT_MS * USEC_PER_MSEC;
 			msg_send(p->child.channel, OBSERVE_STOP, NULL, 0);
@@ -498,7 +706,9 @@ static int listen_to(struct parent *p)
 static int open_sources(const struct observe_job *job, int *fds, uint64_t *ret_ref_nsec,
                         struct err *e)
 {
-	const struct source_ops *s = job->live ? &ring_source : &file_source;
+	const struct source_ops *s = !job->live  ? &file_source
+	                             : job->pick ? &ring_whole_source
+	                                         : &ring_source;
 	int r;
 
 	if (job->log)
@@ -531,11 +741,13 @@ static int start(struct parent *p, const int *fds, uint64_t ref_nsec, struct err
 	    .log_ref_nsec = ref_nsec,
 	    .wants = (job->app ? OBSERVE_WANTS_APP : 0) | (job->dns ? OBSERVE_WANTS_DNS : 0) |
 	             (job->resume ? OBSERVE_WANTS_RESUME : 0) |
-	             (job->flow ? OBSERVE_WANTS_FLOWS : 0),
+	             (job->flow ? OBSERVE_WANTS_FLOWS : 0) | (job->pick ? OBSERVE_WANTS_FRAMES : 0),
 	};
-	int r = role_spawn("observe", fds, job->n, &p->child, e);
+	int r = job->pick ? frames_in_new(job->n, &p->frames) : 0;
 
 	if (r < 0)
+		return err_set(e, r, "out of memory for packets");
+	if ((r = role_spawn("observe", fds, job->n, &p->child, e)) < 0)
 		return r;
 	if ((r = msg_reader_new(p->child.channel, &p->reader)) < 0 ||
 	    (r = msg_send(p->child.channel, OBSERVE_START, &s, sizeof(s))) < 0)
@@ -561,7 +773,9 @@ static int conclude(struct parent *p, int r, struct err *e)
 		                               : "sent what makes no sense and was ended");
 	if (w < 0)
 		return err_set(e, w, "%s", died.text);
-	return p->ended ? 0 : err_set(e, -EBADMSG, "the observing child ended before its time");
+	return p->ended && (!p->frames || p->kept)
+	           ? 0
+	           : err_set(e, -EBADMSG, "the observing child ended before its time");
 }
 
 int observe_run(const struct observe_job *job, struct source_stats *ret, char limits[static 128],
@@ -584,6 +798,7 @@ int observe_run(const struct observe_job *job, struct source_stats *ret, char li
 		role_wait(&p.child, 1000, NULL);
 	}
 	msg_reader_free(p.reader);
+	frames_in_free(p.frames);
 	*ret = p.stats;
 	return r;
 }

@@ -10,6 +10,7 @@
 
 #include "model/flow.h"
 #include "model/source_ops.h"
+#include "observe/record.h"
 #include "priv/role.h"
 
 #define OBSERVE_SOURCES_MAX ROLE_FDS_MAX
@@ -44,6 +45,13 @@ struct observe_job {
 	void (*tick)(void *arg, const struct source_stats *s);
 	/* A sentence about how the source was read; may be NULL. */
 	void (*note)(void *arg, const char *text);
+	/* Packets that are wanted whole; both or none. pick is asked after each tick and, with
+	 * ended, when everything has been read, until it returns false; at most PICKS_MAX times in
+	 * all. frame gets what they want, in the order of the source, when it is known that no
+	 * earlier one is wanted; why is the number of the pick, from 0. */
+	bool (*pick)(void *arg, bool ended, struct pick *ret);
+	void (*frame)(void *arg, const struct frame *f, size_t why);
+	struct kept_record *kept; /* gets how that went; may be NULL */
 	/* At least every OBSERVE_IDLE_MSEC, whatever comes in or does not; may be NULL. */
 	void (*idle)(void *arg);
 };

@@ -176,6 +176,14 @@ int pairs_copy(struct pairs *dst, const struct pairs *src)
 	return 0;
 }
 
+const struct pair *pairs_find(const struct pairs *p, const struct addr *ours,
+                              const struct addr *other)
+{
+	uint32_t at = *slot(p, ours, other);
+
+	return at ? &p->v[at - 1] : NULL;
+}
+
 const struct pair *pairs_at(const struct pairs *p, size_t i)
 {
 	return &p->v[i];

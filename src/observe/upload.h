@@ -77,6 +77,9 @@ bool pairs_we_opened(const struct pairs *p, const struct flow *f);
 /* dst becomes what src is, apart from its bound and is_self; -ENOMEM. */
 int pairs_copy(struct pairs *dst, const struct pairs *src);
 size_t pairs_count(const struct pairs *p);
+/* NULL: there is none. */
+const struct pair *pairs_find(const struct pairs *p, const struct addr *ours,
+                              const struct addr *other);
 const struct pair *pairs_at(const struct pairs *p, size_t i); /* i < pairs_count */
 const struct pair *pairs_rest(const struct pairs *p);         /* flows 0: there is none */
 /* Sums over all pairs. */

@@ -23,6 +23,7 @@
 #include "ui/stop.h"
 #include "ui/verbs.h"
 #include "ui/watch_show.h"
+#include "ui/watch_write.h"
 #include "wire/fwlog.h"
 
 const struct opt watch_opts[] = {
@@ -33,6 +34,10 @@ const struct opt watch_opts[] = {
     {"top", 0, OPT_COUNT, "N", "rows of each table (default 10); tables instead of the screen"},
     {"learn", 0, OPT_FLAG, NULL, "live: what is seen now counts as usual from tomorrow on"},
     {"tier", 0, OPT_TEXT, "T", "insist on this way of looking: bpf, tpacket_v3, or file"},
+    {"write", 0, OPT_TEXT, "FILE",
+     "write the packets of what is found to this pcapng file, which must not exist"},
+    {"select", 0, OPT_LIST, "TARGET",
+     "with --write: those of this address, ADDR:PORT or prefix, too"},
     {0},
 };
 
@@ -67,8 +72,11 @@ struct watching {
 	bool named;                      /* interfaces were given */
 	struct finding found[FOUND_MAX]; /* told and, if that was possible, stored */
 	size_t n_found, n_findings;
-	bool store; /* until the journal refuses */
-	bool final; /* the numbers will not change any more */
+	bool store;                /* until the journal refuses */
+	bool final;                /* the numbers will not change any more */
+	bool settled;              /* all has been counted, to know what is to be written */
+	struct watch_write *write; /* NULL: nothing is */
+	struct kept_record kept;
 	unsigned ticks;
 	char notes[8][256]; /* told at the end */
 	size_t n_notes;
@@ -151,32 +159,43 @@ static struct finding *found_of(struct watching *w, const struct finding *f)
 	return NULL;
 }
 
+/* A finding that is new and matters: it gets a number, where findings can be stored. */
+static struct finding *remember(struct watching *w, const struct finding *f)
+{
+	struct finding *known = &w->found[w->n_found];
+	struct err e = {0};
+
+	if (f->score < FINDING_SCORE_LOOK || w->n_found == FOUND_MAX)
+		return NULL;
+	*known = *f;
+	w->n_found++;
+	if (w->store && store(w, known, &e) < 0) {
+		w->store = false;
+		known->id = 0;
+		if (!w->screen)
+			out_error(&w->c->out, "findings are shown but not stored: %s", e.text);
+	}
+	if (!w->final && !w->settled && w->c->out.json)
+		show_finding(&w->c->out, known, false);
+	return known;
+}
+
 /* Told when it is first seen, stored once; the numbers at the end are told again. */
 static void report(void *arg, const struct finding *now)
 {
 	struct watching *w = arg;
-	struct finding *known = found_of(w, now), copy = *now, *f = &copy;
-	struct err e = {0};
+	struct finding *known = found_of(w, now), f = *now;
 
-	if (!known && f->score >= FINDING_SCORE_LOOK && w->n_found < FOUND_MAX) {
-		if (w->store && store(w, f, &e) < 0) {
-			w->store = false;
-			f->id = 0;
-			if (!w->screen)
-				out_error(&w->c->out, "findings are shown but not stored: %s",
-				          e.text);
-		}
-		known = &w->found[w->n_found++];
-		*known = *f;
-		if (!w->final && w->c->out.json)
-			show_finding(&w->c->out, f, false);
-	}
-	f->id = known ? known->id : 0;
+	if (!known)
+		known = remember(w, &f);
+	f.id = known ? known->id : 0;
+	if (w->settled && !w->final)
+		return;
 	if (w->screen)
-		screen_finding(w->screen, f);
+		screen_finding(w->screen, &f);
 	else if (w->final)
-		show_finding(&w->c->out, f, w->final);
-	w->n_findings += w->final && f->score >= FINDING_SCORE_LOOK;
+		show_finding(&w->c->out, &f, w->final);
+	w->n_findings += w->final && f.score >= FINDING_SCORE_LOOK;
 }
 
 /* What the programs counted; drops are the capture's, which brings the names. */
@@ -208,6 +227,31 @@ static void on_tick(void *arg, const struct source_stats *packets)
 		screen_second(w->screen, w->watch, s);
 	else
 		fflush(w->c->out.to);
+}
+
+/* What is found at the very end is wanted, too. */
+static void settle(struct watching *w)
+{
+	if (w->settled)
+		return;
+	w->settled = true;
+	if (w->bpf && !w->trouble.code)
+		tier_bpf_flush(w->bpf, &w->trouble);
+	watch_findings(w->watch, report, w, NULL);
+}
+
+static bool on_pick(void *arg, bool ended, struct pick *ret)
+{
+	struct watching *w = arg;
+
+	if (ended)
+		settle(w);
+	return watch_write_next(w->write, w->found, w->n_found, w->watch, ret);
+}
+
+static void on_frame(void *arg, const struct frame *f, size_t why)
+{
+	watch_write_frame(((struct watching *)arg)->write, f, why);
 }
 
 static int by_traffic(const void *a, const void *b)
@@ -249,6 +293,7 @@ static int pick_links(struct watching *w, struct link **ret, size_t *ret_n, stru
 /* A capture has been read: its screen stays until a person quits. */
 static void leave_screen(struct watching *w, int r, const struct source_stats *s)
 {
+	w->settled = false;
 	if (w->screen && !w->live && (!r || s->packets)) {
 		watch_findings(w->watch, report, w, NULL);
 		screen_second(w->screen, w->watch, s);
@@ -275,15 +320,33 @@ static void enter_screen(struct watching *w, const char *const *where, size_t n)
 		out_error(&w->c->out, "no screen, tables at the end: %s", e.text);
 }
 
+/* Ends the file of --write; what was read before an error is in it. 0, or -errno: told. */
+static int end_writing(struct watching *w, bool any)
+{
+	struct err e = {0};
+	int r = 0;
+
+	if (w->write && any)
+		r = watch_write_close(w->write, &w->kept, &w->c->out, &e);
+	else
+		watch_write_free(w->write);
+	w->write = NULL;
+	if (r < 0)
+		out_error(&w->c->out, "%s", e.text);
+	return r;
+}
+
 /* What was read before an error counts and is shown; the error is told after it. */
 static int conclude(struct watching *w, int r, const struct source_stats *s, const char *limits,
                     const struct err *e)
 {
 	struct out *o = &w->c->out;
 	struct watch_losses losses;
+	bool any = w->watch && (!r || s->packets);
+	int k;
 
 	leave_screen(w, r, s);
-	if (w->watch && (!r || s->packets)) {
+	if (any) {
 		const struct pairs *all = watch_pairs(w->watch);
 		w->final = true;
 		if (!o->json)
@@ -294,11 +357,14 @@ static int conclude(struct watching *w, int r, const struct source_stats *s, con
 			show_note(o, w->notes[i]);
 		show_stats(o, s, pairs_rest(all), &losses, w->live ? w->blind : NULL);
 	}
+	k = end_writing(w, any);
 	if (limits[0])
 		out_info(o, "sandbox of the reading child: %s", limits);
 	fflush(o->to);
 	if (r < 0)
 		return ctx_fail(w->c, ctx_exit_of(r), e);
+	if (k < 0)
+		return EXIT_PARTIAL;
 	return w->n_findings ? EXIT_FOUND : EXIT_DONE;
 }
 
@@ -323,6 +389,9 @@ static struct observe_job job_of(struct watching *w, const char *const *where, s
 	    .tick = on_tick,
 	    .note = on_note,
 	    .idle = on_idle,
+	    .pick = w->write ? on_pick : NULL,
+	    .frame = w->write ? on_frame : NULL,
+	    .kept = &w->kept,
 	};
 }
 
@@ -376,7 +445,7 @@ static int observe(struct watching *w, const struct observe_job *job, struct sou
 	usec_t due = boot_now();
 	int r = observe_run(job, s, limits, e);
 
-	if (r != -EPERM || !w->bpf || s->packets)
+	if (r != -EPERM || !w->bpf || s->packets || w->write)
 		return r;
 	on_note(w, "no names and no protocols: packets could not be read without CAP_NET_RAW");
 	*e = (struct err){0};
@@ -466,14 +535,17 @@ static int finish(struct watching *w, struct source_stats *s, int r, struct err 
 	return r || !w->trouble.code ? r : err_set(e, w->trouble.code, "%s", w->trouble.text);
 }
 
-static int run(struct watching *w, const char *const *where, size_t n, usec_t run_for)
+static int run(struct watching *w, const struct args *a, const char *const *where, size_t n)
 {
-	struct observe_job job = job_of(w, where, n, run_for), counted = job;
+	struct observe_job job, counted;
 	struct source_stats s = {0};
 	char limits[128] = "";
 	struct err e = {0};
-	int r;
+	int r = watch_write_open(a, w->live ? where : NULL, w->live ? n : 0, &w->write, &e);
 
+	if (r < 0)
+		return ctx_fail(w->c, r == -EEXIST ? EXIT_REFUSED : ctx_exit_of(r), &e);
+	counted = job = job_of(w, where, n, args_duration(a, "run", 0));
 	stop_catch();
 	/* Interfaces that were not named are all of them, in every network namespace. */
 	counted.n = w->named ? n : 0;
@@ -493,7 +565,7 @@ static int run(struct watching *w, const char *const *where, size_t n, usec_t ru
 }
 
 /* Interfaces as named, or all of them. */
-static int run_live(struct watching *w, const struct args *a, usec_t run_for)
+static int run_live(struct watching *w, const struct args *a)
 {
 	const char *names[OBSERVE_SOURCES_MAX];
 	_cleanup_free_ struct link *links = NULL;
@@ -502,12 +574,12 @@ static int run_live(struct watching *w, const struct args *a, usec_t run_for)
 	int r;
 
 	if (n)
-		return run(w, a->pos, n, run_for);
+		return run(w, a, a->pos, n);
 	if ((r = pick_links(w, &links, &n, &e)) < 0)
 		return ctx_fail(w->c, ctx_exit_of(r), &e);
 	for (size_t i = 0; i < n; i++)
 		names[i] = links[i].name;
-	return run(w, names, n, run_for);
+	return run(w, a, names, n);
 }
 
 /* Where to look, from the options. */
@@ -524,6 +596,8 @@ static int sources_of(struct watching *w, const struct args *a, const char **ret
 	if (file && w->learn)
 		return err_set(e, -EINVAL,
 		               "--learn is for live traffic: a capture may be of any day");
+	if (log && args_has(a, "write"))
+		return err_set(e, -EINVAL, "--write writes packets, and a log has none");
 	w->live = !file;
 	w->log = log;
 	w->store = !file;
@@ -540,7 +614,6 @@ static int sources_of(struct watching *w, const struct args *a, const char **ret
 int verb_watch(struct ctx *c, const struct args *a)
 {
 	uint64_t top = args_count(a, "top", TOP_DEFAULT);
-	usec_t run_for = args_duration(a, "run", 0);
 	struct watching w = {.c = c, .top = top};
 	const char *file = NULL;
 	struct err e = {0};
@@ -557,7 +630,7 @@ int verb_watch(struct ctx *c, const struct args *a)
 	w.rung = (enum rung)r;
 	w.on_screen = !args_has(a, "top") && screen_possible(c);
 	setvbuf(c->out.to, NULL, _IOFBF, OUT_BUFFER);
-	r = w.live ? run_live(&w, a, run_for) : run(&w, &file, 1, run_for);
+	r = w.live ? run_live(&w, a) : run(&w, a, &file, 1);
 	watch_free(w.watch);
 	baseline_free(w.baseline);
 	return r;
