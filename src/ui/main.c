@@ -4,7 +4,9 @@
  *
  * Invariants
  *  1. Before any handler runs the environment holds nothing but the names in `kept`, descriptors
- *     0 to 2 are open, files are made 0600, and a closed pipe is an error, not a death.
+ *     0 to 2 are open, files are made 0600, and a closed pipe is an error, not a death. Values of
+ *     other names are left where io/secret.h keeps them, and only of those that the configuration
+ *     names.
  *  2. Nothing is opened before the command line and the configuration have been read whole.
  */
 #include <fcntl.h>
@@ -16,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/table.h"
+#include "io/secret.h"
 #include "ui/config_file.h"
 #include "ui/ctx.h"
 #include "ui/help.h"
@@ -34,6 +37,7 @@ static int scrub_environment(void)
 		values[i] = keep ? strdup(v) : NULL;
 		bad |= keep && !values[i];
 	}
+	secret_env_save();
 	bad |= clearenv();
 	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
 		if (values[i])
@@ -89,6 +93,21 @@ static int load_config(struct ctx *c, const struct args *a)
 	return EXIT_USAGE;
 }
 
+/* A setting that is called "…_env" names a variable with a secret in it. */
+static void keep_named_secrets(const struct inventory *inv)
+{
+	const char *names[POINTS_MAX * 4];
+	size_t n = 0;
+	for (size_t i = 0; inv && i < inv->n_points; i++)
+		for (size_t k = 0; k < inv->points[i]->n && n < ARRAY_SIZE(names); k++) {
+			const struct setting *v = &inv->points[i]->v[k];
+			size_t len = strlen(v->key->name);
+			if (len > 4 && !strcmp(v->key->name + len - 4, "_env"))
+				names[n++] = v->text;
+		}
+	secret_env_only(names, n);
+}
+
 static int find_state(struct ctx *c, const struct args *a)
 {
 	const char *given = args_text(a, "state", c->config.state);
@@ -131,6 +150,7 @@ static void remember_typed(struct ctx *c, const struct args *a)
 static int run_verb(struct ctx *c, const struct args *a)
 {
 	int r = load_config(c, a);
+	keep_named_secrets(r == EXIT_DONE ? c->config.inventory : NULL);
 	if (r == EXIT_DONE)
 		r = find_state(c, a);
 	if (r != EXIT_DONE)
