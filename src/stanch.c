@@ -215,6 +215,29 @@ const struct verb_row verb_table[] = {
         .run = verb_points,
     },
     {
+        .name = "guard",
+        .synopsis = "[--every DUR]",
+        .summary = "stay, and put back what somebody changes of what is in force",
+        .text =
+            "Listens to nftables and rtnetlink, looks by itself every second for what raises no "
+            "event, and brings about again what drifted of any order in force; covers devices "
+            "as they come; ends orders whose time has passed. Each change is told, with the "
+            "process that made it where the kernel names it, journalled, and becomes a finding "
+            "(tamper).\n\n"
+            "On Linux 6.9 and newer the tables become the guard's own: no other process can "
+            "change them, `nft flush ruleset` leaves them out, and they stay if the guard "
+            "dies. Commands of stanch ask it for leave by themselves. A second guard waits and "
+            "takes over at once when the first one ends.\n\n"
+            "Run by stanch-guard.service. Root in the "
+            "kernel, or root that ends every guard "
+            "first, still gets past it: see the threat model.",
+        .opts = guard_opts,
+        .examples = "stanch guard\nstanch guard --json --every 5s",
+        .flags = VERB_ROOT | VERB_LENIENT,
+        .max_args = 0,
+        .run = verb_guard,
+    },
+    {
         .name = "reassert",
         .synopsis = "[--dry-run]",
         .summary = "apply confirmed orders again; at boot, before the network is up",

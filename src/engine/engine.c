@@ -72,6 +72,9 @@ int engine_read_held(struct engine *g, struct err *e)
 	unsigned *ids = NULL;
 	size_t n = 0;
 	bool nothing = g->held_read || !g->j;
+	/* The version first: what changes meanwhile makes it old, never the list. */
+	if (!nothing && journal_version(g->j, &g->held_at, NULL))
+		g->held_at = -1;
 	int r = nothing ? 0 : journal_list_orders(g->j, NULL, true, &ids, &n, e);
 	if (r || nothing)
 		return r;
@@ -80,7 +83,9 @@ int engine_read_held(struct engine *g, struct err *e)
 		r = err_set(e, -ENOMEM, "out of memory while reading what is in force");
 	for (size_t i = 0; !r && i < n; i++) {
 		struct held *h = &g->held[g->n_held];
+		char pending[32] = "";
 		int x = journal_get_order(g->j, ids[i], &h->o, &h->p, NULL, e);
+		h->pending = !x && !journal_get_pending(g->j, ids[i], pending, NULL) && pending[0];
 		if (x == -ENOMEM)
 			r = x;
 		else if (!x)

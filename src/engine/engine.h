@@ -91,6 +91,58 @@ int engine_undo(struct engine *g, unsigned order_id, struct report *ret, struct 
  * are removed and the state set to EXPIRED. Report text names each. Cheap when there is nothing. */
 int engine_recover(struct engine *g, struct report *ret, struct err *e);
 
+/* --- for the guard --- */
+
+enum drift_end {
+	DRIFT_LEFT,     /* the watchman said: not now */
+	DRIFT_MENDED,   /* reads back as ordered again */
+	DRIFT_FAILED,   /* does not; see problem */
+	DRIFT_RELEASED, /* taken back again: meanwhile the order was undone or ran out */
+	_DRIFT_END_MAX,
+	_DRIFT_END_INVALID = -EINVAL
+};
+STRING_TABLE_DECLARE(drift_end, enum drift_end);
+
+/* One step in force that does not read back as ordered. Valid during the call. */
+struct drift {
+	unsigned order_id, seq;
+	char kind[STEP_KIND_MAX];
+	const char *text;    /* sentences, one a line: what differs */
+	bool loose;          /* stands as ordered, only not as our own (driver_ops.h): no drift */
+	enum drift_end end;  /* for `tell` */
+	const char *problem; /* DRIFT_FAILED: what stands in the way */
+	usec_t at, ended;    /* boot time: seen; mended or given up */
+};
+
+/* may_mend is asked before a step is brought about again; tell hears how it ended. */
+struct watchman {
+	bool (*may_mend)(void *arg, const struct drift *d);
+	void (*tell)(void *arg, const struct drift *d);
+	void *arg;
+};
+
+struct sustained {
+	unsigned orders;    /* in force by the journal */
+	unsigned drifted;   /* steps of theirs */
+	unsigned due;       /* orders whose time has passed: engine_recover ends them */
+	unsigned unsettled; /* being worked on, or left half done */
+};
+
+/* Reads back every order in force and brings what drifted about again: the step that is in the
+ * journal, once more, so that nothing is written there (a journal opened for reading will do).
+ * Whoever undoes an order writes that down before he changes the point; so the journal is read
+ * again after drift was seen, and after it was mended. -errno: it could not be read; then what it
+ * said last is kept in force, if it ever said something. */
+int engine_sustain(struct engine *g, const struct watchman *w, struct sustained *ret,
+                   struct err *e);
+/* From now on j is the journal (opened anew by the caller); the points stay open. */
+void engine_use_journal(struct engine *g, struct journal *j);
+/* From now on orders with steps at points that this engine was not given are left to one that was.
+ */
+void engine_only_known(struct engine *g);
+/* driver_ops.own at every point of this host; on: -EOPNOTSUPP when one cannot, the others do. */
+int engine_own(struct engine *g, bool on, struct err *e);
+
 /* At boot (`stanch reassert`): applies confirmed orders that have not expired again; unconfirmed
  * ones are set EXPIRED and told. Idempotent. */
 int engine_reassert(struct engine *g, struct report *ret, struct err *e);

@@ -191,6 +191,11 @@ static int fake_strays(void *ctx, const struct holds *claims, bool remove, struc
 	return 0;
 }
 
+static int fake_own(void *ctx, bool on, struct err *e)
+{
+	return 0;
+}
+
 static const struct driver_ops fake = {
     .name = "fake",
     .open = fake_open,
@@ -204,6 +209,7 @@ static const struct driver_ops fake = {
     .rearm = fake_rearm,
     .describe = fake_describe,
     .strays = fake_strays,
+    .own = fake_own,
 };
 
 static const struct point points[] = {{"self", &fake}};
@@ -840,6 +846,175 @@ static void the_disk_fills_up(void **unused)
 	}
 }
 
+/* --- what the guard does --- */
+
+struct guard_log {
+	unsigned asked, mended, failed, released, left;
+	bool refuse;
+	struct with *undo_meanwhile; /* another process undoes the order while it is being mended */
+};
+
+static bool log_may(void *arg, const struct drift *d)
+{
+	struct guard_log *l = arg;
+	l->asked++;
+	if (l->undo_meanwhile) {
+		struct report rep = {0};
+		assert_int_equal(engine_undo(l->undo_meanwhile->g, d->order_id, &rep, NULL), 0);
+		report_free(&rep);
+	}
+	return !l->refuse;
+}
+
+static void log_tell(void *arg, const struct drift *d)
+{
+	struct guard_log *l = arg;
+	unsigned *const counts[_DRIFT_END_MAX] = {
+	    [DRIFT_LEFT] = &l->left,
+	    [DRIFT_MENDED] = &l->mended,
+	    [DRIFT_FAILED] = &l->failed,
+	    [DRIFT_RELEASED] = &l->released,
+	};
+	++*counts[d->end];
+}
+
+/* The guard's own journal and engine, beside the command's. */
+static struct sustained guarded(struct with *guard, struct guard_log *l)
+{
+	const struct watchman man = {log_may, log_tell, l};
+	struct sustained s = {0};
+	assert_int_equal(engine_sustain(guard->g, &man, &s, NULL), 0);
+	return s;
+}
+
+static void guard_opened(struct with *w)
+{
+	memset(w, 0, sizeof *w);
+	assert_int_equal(journal_open(state, JOURNAL_READ, &w->j, NULL), 0);
+	assert_int_equal(engine_new(w->j, points, 1, &w->g, NULL), 0);
+}
+
+static void lose(const char *kind)
+{
+	char path[128];
+	snprintf(path, sizeof path, "%s/%s", world, kind);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void guard_puts_back_what_went(void **unused)
+{
+	struct with w, g;
+	struct guard_log l = {0};
+	char head[HASH_HEX_MAX], after[HASH_HEX_MAX];
+	opened(&w);
+	assert_int_equal(applied(&w, 0), ENGINE_DONE);
+	guard_opened(&g);
+	assert_int_equal(guarded(&g, &l).orders, 1);
+	assert_int_equal(l.asked, 0);
+	lose("cut");
+	lose("raw");
+	lose("kill"); /* has no inverse: nothing of it is in force */
+	assert_int_equal(journal_head(w.j, head, NULL), 0);
+	assert_int_equal(guarded(&g, &l).drifted, 2);
+	assert_int_equal(l.mended, 2);
+	assert_true(there("cut") && there("raw") && !there("kill"));
+	assert_int_equal(journal_head(w.j, after, NULL), 0);
+	assert_string_equal(head, after);
+	l.refuse = true;
+	lose("raw");
+	assert_int_equal(guarded(&g, &l).drifted, 1);
+	assert_int_equal(l.left, 1);
+	assert_false(there("raw"));
+	with_close(&g);
+	with_close(&w);
+}
+
+static void guard_tells_what_it_cannot_put_back(void **unused)
+{
+	struct with w, g;
+	struct guard_log l = {0};
+	opened(&w);
+	assert_int_equal(applied(&w, 0), ENGINE_DONE);
+	guard_opened(&g);
+	lose("raw");
+	strcpy(fail_apply, "raw");
+	assert_int_equal(guarded(&g, &l).drifted, 1);
+	fail_apply[0] = 0;
+	assert_int_equal(l.failed, 1);
+	with_close(&g);
+	with_close(&w);
+}
+
+static void guard_brings_back_nothing_that_was_undone(void **unused)
+{
+	struct with w, g;
+	struct guard_log l = {0};
+	struct report rep = {0};
+	opened(&w);
+	assert_int_equal(applied(&w, 0), ENGINE_DONE);
+	guard_opened(&g);
+	assert_int_equal(guarded(&g, &l).orders, 1);
+	assert_int_equal(engine_undo(w.g, 1, &rep, NULL), 0);
+	report_free(&rep);
+	struct sustained s = guarded(&g, &l);
+	assert_int_equal(s.orders + s.drifted + s.due + s.unsettled, 0);
+	assert_false(there("cut"));
+	/* And in the middle of it: drift is seen, the order is undone, then it is put back. */
+	assert_int_equal(applied(&w, 0), ENGINE_DONE);
+	assert_int_equal(guarded(&g, &l).orders, 1);
+	lose("cut");
+	l.undo_meanwhile = &w;
+	guarded(&g, &l);
+	assert_int_equal(l.released, 1);
+	assert_false(there("cut"));
+	assert_false(there("raw"));
+	assert_int_equal(state_of(&w, 2), ORDER_UNDONE);
+	with_close(&g);
+	with_close(&w);
+}
+
+static void guard_leaves_what_is_over_to_recovery(void **unused)
+{
+	struct with w, g;
+	struct guard_log l = {0};
+	opened(&w);
+	assert_int_equal(applied(&w, 1), ENGINE_DONE);
+	guard_opened(&g);
+	assert_int_equal(guarded(&g, &l).due, 0);
+	usleep(1100 * 1000);
+	lose("cut");
+	struct sustained s = guarded(&g, &l);
+	assert_int_equal(s.due, 1);
+	assert_int_equal(s.orders + s.drifted, 0);
+	assert_false(there("cut"));
+	with_close(&w);
+	opened(&w); /* recovers */
+	assert_int_equal(state_of(&w, 1), ORDER_EXPIRED);
+	assert_int_equal(guarded(&g, &l).due, 0);
+	with_close(&g);
+	with_close(&w);
+}
+
+/* Whoever breaks the journal does not open the host. */
+static void guard_goes_on_without_the_journal(void **unused)
+{
+	struct with w, g;
+	struct guard_log l = {0};
+	struct sustained s;
+	const struct watchman man = {log_may, log_tell, &l};
+	opened(&w);
+	assert_int_equal(applied(&w, 0), ENGINE_DONE);
+	guard_opened(&g);
+	assert_int_equal(guarded(&g, &l).orders, 1);
+	engine_use_journal(g.g, NULL);
+	lose("cut");
+	assert_int_equal(engine_sustain(g.g, &man, &s, NULL), -ENOENT);
+	assert_int_equal(l.mended, 1);
+	assert_true(there("cut"));
+	with_close(&g);
+	with_close(&w);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, gone)
@@ -855,6 +1030,11 @@ int main(void)
 	    T(rearm_fails_whole),
 	    T(time_ends_orders),
 	    T(unreadable_orders_are_told),
+	    T(guard_puts_back_what_went),
+	    T(guard_tells_what_it_cannot_put_back),
+	    T(guard_brings_back_nothing_that_was_undone),
+	    T(guard_leaves_what_is_over_to_recovery),
+	    T(guard_goes_on_without_the_journal),
 	    T(killed_at_every_mark),
 	    T(killed_at_every_call),
 	    T(failed_at_every_call),

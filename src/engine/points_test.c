@@ -117,6 +117,11 @@ static int strays(void *ctx, const struct holds *claims, bool remove, struct buf
 	return 0;
 }
 
+static int own(void *ctx, bool on, struct err *e)
+{
+	return 0;
+}
+
 static const struct setting_key none[] = {{NULL}};
 static const struct driver_ops memory = {
     .name = "memory",
@@ -132,6 +137,7 @@ static const struct driver_ops memory = {
     .rearm = rearm,
     .describe = describe,
     .strays = strays,
+    .own = own,
 };
 static const struct section elsewhere;
 static const struct point points[POINTS] = {

@@ -20,6 +20,18 @@ bool engine_is_local(const struct engine *g, const char *point)
 	return false;
 }
 
+bool engine_knows(const struct engine *g, const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_steps; i++) {
+		bool known = false;
+		for (size_t k = 0; k < g->n; k++)
+			known |= !strcmp(p->steps[i].point, g->points[k].name);
+		if (!known)
+			return false;
+	}
+	return true;
+}
+
 /* The point of this host that the order has steps at; NULL: none. */
 static const char *local_point(const struct run *r)
 {
@@ -238,7 +250,7 @@ static int each_open(struct engine *g, void (*f)(struct run *, const char *pendi
 		if (x) {
 			all.n_problems++;
 			run_say(&all, "o%u is left as it is: %s", ids[i], why.text);
-		} else {
+		} else if (!g->only_known || engine_knows(g, &p)) {
 			f(&all, pending);
 		}
 		order_free(&o);

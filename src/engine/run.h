@@ -15,6 +15,7 @@
 struct held {
 	struct order o;
 	struct plan p;
+	bool pending; /* a command is at work on its clock, or died over it */
 };
 
 struct engine {
@@ -25,6 +26,8 @@ struct engine {
 	struct held *held; /* what is in force by the journal */
 	size_t n_held;
 	bool held_read;
+	int64_t held_at; /* the journal's version then; -1: not known */
+	bool only_known; /* orders with steps at other points are left alone */
 };
 
 struct run {
@@ -53,6 +56,8 @@ int engine_driver(struct engine *g, const char *point, const struct driver_ops *
                   struct err *e);
 /* A point of this host: its state goes with the kernel, and it needs no network to be reached. */
 bool engine_is_local(const struct engine *g, const char *point);
+/* Every step is at a point of this engine's. */
+bool engine_knows(const struct engine *g, const struct plan *p);
 int engine_read_held(struct engine *g, struct err *e);
 int engine_plan_at(struct engine *g, const char *point, const struct order *o, struct plan *ret,
                    struct err *e);

@@ -51,6 +51,12 @@ const char *journal_degraded(const struct journal *j);
 /* Sentences about what open had to do (taken over from /run, …), one a line, or NULL. */
 const char *journal_notes(const struct journal *j);
 
+/* Opened for reading: is what is read here old, since a journal stands (or stood) under /run, which
+ * is read once, at open? Open it anew. */
+bool journal_moved(const struct journal *j);
+/* A number that is another one whenever somebody else has written. */
+int journal_version(struct journal *j, int64_t *ret, struct err *e);
+
 /* A group of changes that reaches the disk together. Between begin and commit, the calls below
  * stage entries; commit returns when they are on disk. In JOURNAL_CUT mode a failing commit falls
  * back to /run and succeeds. */

@@ -385,6 +385,7 @@ int journal_open(const char *state_dir, enum journal_mode mode, struct journal *
 	int r = absolute(state_dir, j->dir, e);
 	if (!r)
 		r = fallback_dir(j->dir, j->run_dir, sizeof j->run_dir, e);
+	j->saw_fallback = !r && fallback_exists(j);
 	if (!r)
 		r = mode == JOURNAL_READ ? open_read(j, e) : open_write(j, e);
 	if (r)
@@ -407,6 +408,16 @@ void journal_close(struct journal *j)
 const char *journal_degraded(const struct journal *j)
 {
 	return j->degraded[0] ? j->degraded : NULL;
+}
+
+bool journal_moved(const struct journal *j)
+{
+	return j->saw_fallback || fallback_exists(j);
+}
+
+int journal_version(struct journal *j, int64_t *ret, struct err *e)
+{
+	return db_number(j->at.db, ret, e, "PRAGMA data_version", "");
 }
 
 const char *journal_notes(const struct journal *j)

@@ -40,6 +40,7 @@ struct journal {
 	char dir[PATH_MAX], run_dir[64];
 	struct store at;
 	bool on_fallback, in_transaction;
+	bool saw_fallback;     /* one stood under /run when this was opened */
 	struct tip tip_before; /* at begin */
 	struct staged *staged;
 	size_t n_staged;

@@ -269,9 +269,17 @@ static void put_table_head(struct nft_batch *b, const struct nft_table *t)
 {
 	struct nlmsghdr *h = start(NFT_MSG_NEWTABLE, t->family, NLM_F_CREATE | NLM_F_EXCL);
 	mnl_attr_put_strz(h, NFTA_TABLE_NAME, t->name);
-	mnl_attr_put_u32(h, NFTA_TABLE_FLAGS, 0);
+	mnl_attr_put_u32(h, NFTA_TABLE_FLAGS, htobe32(t->flags));
 	if (t->comment[0])
 		put_udata_text(h, NFTA_TABLE_USERDATA, NFTNL_UDATA_TABLE_COMMENT, t->comment);
+	finish(b, h);
+}
+
+void nft_adopt_table(struct nft_batch *b, uint8_t family, const char *name)
+{
+	struct nlmsghdr *h = start(NFT_MSG_NEWTABLE, family, 0);
+	mnl_attr_put_strz(h, NFTA_TABLE_NAME, name);
+	mnl_attr_put_u32(h, NFTA_TABLE_FLAGS, htobe32(NFT_TABLE_HELD));
 	finish(b, h);
 }
 

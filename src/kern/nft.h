@@ -27,6 +27,13 @@
 #define NFT_COMMENT_MAX 64
 #define NFT_KEY_MAX     16
 
+/* OWNER | PERSIST, by number since the headers may be older than the kernel: only the netlink
+ * socket that made or adopted such a table may change it (others get -EPERM, `flush ruleset` leaves
+ * it out), and it stays when that socket closes; then it is nobody's. PERSIST is known since
+ * Linux 6.9; OWNER alone is never used: such a table goes with its owner. */
+#define NFT_TABLE_HELD    0x6u
+#define NFT_TABLE_PERSIST 0x4u
+
 enum nft_op {
 	NFT_OP_META,    /* key: NFT_META_* */
 	NFT_OP_PAYLOAD, /* base: NFT_PAYLOAD_*, off, len (bytes) */
@@ -85,7 +92,8 @@ struct nft_table {
 	uint8_t family; /* NFPROTO_INET, NFPROTO_NETDEV, NFPROTO_BRIDGE */
 	char name[NFT_NAME_CAP];
 	char comment[NFT_COMMENT_MAX]; /* "": none */
-	uint32_t flags;                /* NFT_TABLE_F_*; ours have none */
+	uint32_t flags;                /* NFT_TABLE_F_*; ours have none, or NFT_TABLE_HELD */
+	uint32_t owner;                /* read back only: port of the owning socket; 0: nobody */
 	struct nft_chain *chains;      /* owned */
 	size_t n_chains;
 	struct nft_set *sets; /* owned */
@@ -128,6 +136,8 @@ void nft_put_table(struct nft_batch *b, const struct nft_table *t);
 void nft_put_chain(struct nft_batch *b, const struct nft_table *t, const struct nft_chain *c);
 void nft_del_chain(struct nft_batch *b, const struct nft_table *t, const char *chain);
 void nft_del_table(struct nft_batch *b, uint8_t family, const char *name);
+/* Takes a table that has PERSIST and no owner for the socket that commits the batch. */
+void nft_adopt_table(struct nft_batch *b, uint8_t family, const char *name);
 /* Elements of an existing set: n of v are added or deleted; flush empties the set. Deleting a
  * missing element fails the batch with -ENOENT. */
 void nft_put_elems(struct nft_batch *b, const struct nft_table *t, const struct nft_set *s,

@@ -74,6 +74,8 @@ static int on_table(const struct nlmsghdr *h, void *arg)
 		uint16_t n = mnl_attr_get_payload_len(a);
 		if (mnl_attr_get_type(a) == NFTA_TABLE_FLAGS && n == sizeof(uint32_t))
 			head->flags = be32toh(mnl_attr_get_u32(a));
+		if (mnl_attr_get_type(a) == NFTA_TABLE_OWNER && n == sizeof(uint32_t))
+			head->owner = be32toh(mnl_attr_get_u32(a));
 		if (mnl_attr_get_type(a) == NFTA_TABLE_USERDATA)
 			take_comment(mnl_attr_get_payload(a), n, head->comment);
 	}
@@ -561,7 +563,7 @@ unsigned nft_compare(const struct nft_table *want, const struct nft_table *have,
 	if (strcmp(want->comment, have->comment))
 		tell(&d, "its comment is \"%s\", not \"%s\": it is another order's or a forgery",
 		     have->comment, want->comment);
-	if (have->flags != want->flags)
+	if ((have->flags ^ want->flags) & ~NFT_TABLE_HELD)
 		tell(&d, "its flags are 0x%x%s", have->flags,
 		     have->flags & NFT_TABLE_F_DORMANT ? ": it is dormant, nothing of it acts"
 		                                       : "");

@@ -23,6 +23,19 @@
 #define DUMP_MAX       (1u << 30)
 #define BATCH_MAX      (1u << 29)
 
+#define PORTS_KEPT 256
+
+static _Atomic uint32_t ports[PORTS_KEPT];
+static _Atomic unsigned n_ports;
+
+bool nl_was_ours(uint32_t port)
+{
+	for (size_t i = 0; port && i < PORTS_KEPT; i++)
+		if (ports[i] == port)
+			return true;
+	return false;
+}
+
 static void set_option(int fd, int level, int name, int value)
 {
 	(void)sys->setsockopt(fd, level, name, &value, sizeof value);
@@ -57,6 +70,7 @@ int nl_open(struct nl *nl, int bus, struct err *e)
 		return err_set(e, code, "netlink socket (bus %d): %s", bus, strerror(-code));
 	}
 	*nl = (struct nl){.fd = fd, .portid = self.nl_pid, .seq = 1};
+	ports[n_ports++ % PORTS_KEPT] = self.nl_pid;
 	return 0;
 }
 

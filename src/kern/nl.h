@@ -7,6 +7,7 @@
 #define STANCH_KERN_NL_H
 
 #include <libmnl/libmnl.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -19,6 +20,9 @@ struct nl {
 /* bus: NETLINK_ROUTE, NETLINK_NETFILTER, NETLINK_SOCK_DIAG. Extended ack is asked for. */
 int nl_open(struct nl *nl, int bus, struct err *e);
 void nl_close(struct nl *nl);
+/* Was this the port of a socket that this process opened, of the last few hundred? Another process
+ * may have taken it since: a hint, no proof. */
+bool nl_was_ours(uint32_t port);
 /* Sends one request and hands every answer to cb (may be NULL) until the end of the dump or the
  * ack. A kernel error becomes -errno with the kernel's own words. A dump is handed out only when
  * it is whole: one that the kernel marks as interrupted is asked for again, at most 5 times

@@ -4,9 +4,9 @@
  *
  * Contract
  *   order of calls   open → (probe | plan | prepare | apply | verify | undo | rearm |
- *                    strays)* → close
+ *                    strays | own)* → close
  *   blocking         every slot but describe may block, each for a bounded time
- *   NULL             no slot may be NULL; a test walks every registry
+ *   NULL             no slot may be NULL but own; a test walks every registry
  *   memory           strings put into plan, step and reports are malloc'd and belong to those
  *   errors           0 or -errno with a sentence in *e; outputs untouched on failure
  *   idempotence      apply and undo by the step's token: doing it twice is doing it once
@@ -51,6 +51,7 @@ struct readback {
 	enum verdict verdict;
 	enum dim_state dims[_DIM_MAX]; /* of this step's share; DIM_NONE: does not speak of it */
 	char *drift; /* owned sentences, one a line, each naming what differs; NULL: none */
+	bool loose;  /* holds, but not as this context's own, though it owns: apply makes it so */
 };
 
 void readback_free(struct readback *r);
@@ -107,6 +108,12 @@ struct driver_ops {
 	 * takes it away as well; call again to read back. */
 	int (*strays)(void *ctx, const struct holds *claims, bool remove, struct buf *out,
 	              struct err *e);
+	/* From now on (off: no longer) what this context brings about is its own: no other process
+	 * may change it while the context is open, and it stays when this process dies. What
+	 * stands already is taken where that needs no change to it; the rest verifies as `loose`.
+	 * -EOPNOTSUPP: the point has no such thing, with the reason. Asked of the point of this
+	 * host alone; NULL elsewhere. */
+	int (*own)(void *ctx, bool on, struct err *e);
 };
 
 #endif

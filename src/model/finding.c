@@ -13,6 +13,7 @@ static const char *const finding_kind_names[_FINDING_MAX] = {
     [FINDING_SCAN] = "scan",
     [FINDING_LATERAL] = "lateral",
     [FINDING_MISMATCH] = "mismatch",
+    [FINDING_TAMPER] = "tamper",
 };
 STRING_TABLE_DEFINE(finding_kind, enum finding_kind, finding_kind_names)
 

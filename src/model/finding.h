@@ -21,6 +21,7 @@ enum finding_kind {
 	FINDING_SCAN,         /* many destinations or ports, mostly failed */
 	FINDING_LATERAL,      /* one inside host logs in to many others */
 	FINDING_MISMATCH,     /* a protocol on another's port */
+	FINDING_TAMPER,       /* somebody changed what an order put in force */
 	_FINDING_MAX,
 	_FINDING_INVALID = -EINVAL
 };

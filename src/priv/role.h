@@ -48,6 +48,17 @@ int role_wait(struct role_child *c, int timeout_ms, struct err *e);
 /* The child's side; roles is the registry of the composition root, ended by a row without a name.
  */
 int role_main(const struct role *roles, const char *name);
+/* For a process that stays root and resident: locks its memory, keeps only these capabilities (of
+ * those that it has), may read and write only beneath these paths, and make only these calls beside
+ * the common ones; the others fail with EPERM. Before any thread is made. Fatal when it fails, but
+ * for Landlock (role_limits). Lists end with -1 and NULL. read NULL: no Landlock, which would
+ * forbid looking into other processes, too. */
+struct confinement {
+	const int *caps;
+	const char *const *read, *const *write;
+	const int *syscalls;
+};
+int role_confine(const struct confinement *c, struct err *e);
 /* What the sandbox of this process could not do on this kernel ("Landlock: not in this kernel");
  * "". */
 const char *role_limits(void);

@@ -99,8 +99,34 @@ static bool set_limits(void)
 	       prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
 }
 
-/* No path at all, and on newer kernels no TCP, abstract sockets or signals to others either. */
-static void landlock(void)
+struct ll_beneath {
+	uint64_t allowed;
+	int fd;
+} __attribute__((packed));
+
+#define LL_RULE_PATH_BENEATH 1
+#define LL_READ              UINT64_C(0xc) /* READ_FILE, READ_DIR */
+
+static uint64_t handled_by(long abi)
+{
+	long last = (long)ARRAY_SIZE(ll_fs_by_abi) - 1;
+	return ll_fs_by_abi[abi < last ? abi : last];
+}
+
+/* A path that is not there needs no rule. */
+static void allow_paths(int ruleset, const char *const *path, uint64_t rights)
+{
+	for (; ruleset >= 0 && path && *path; path++) {
+		struct ll_beneath b = {.allowed = rights, .fd = open(*path, O_PATH | O_CLOEXEC)};
+		if (b.fd < 0)
+			continue;
+		(void)syscall(SYS_landlock_add_rule, ruleset, LL_RULE_PATH_BENEATH, &b, 0);
+		close(b.fd);
+	}
+}
+
+/* No path but these, and on newer kernels no TCP, abstract sockets or signals to others either. */
+static void landlock(const char *const *read, const char *const *write)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LL_CREATE_VERSION);
 	struct ll_ruleset r = {0};
@@ -112,12 +138,12 @@ static void landlock(void)
 		                             : "Landlock: not in this kernel";
 		return;
 	}
-	r.fs =
-	    ll_fs_by_abi[abi < (long)ARRAY_SIZE(ll_fs_by_abi) ? abi
-	                                                      : (long)ARRAY_SIZE(ll_fs_by_abi) - 1];
+	r.fs = handled_by(abi);
 	r.net = abi >= 4 ? 3 : 0;
 	r.scoped = abi >= 6 ? 3 : 0;
 	fd = (int)syscall(SYS_landlock_create_ruleset, &r, size, 0);
+	allow_paths(fd, read, LL_READ);
+	allow_paths(fd, write, r.fs & ~UINT64_C(1));
 	limits = fd >= 0 && !syscall(SYS_landlock_restrict_self, fd, 0)
 	             ? ""
 	             : "Landlock: this kernel refused the rules";
@@ -170,9 +196,9 @@ static bool allow_memory(scmp_filter_ctx f)
 	return true;
 }
 
-static bool load_seccomp(const int *more)
+static bool load_seccomp(uint32_t otherwise, const int *more)
 {
-	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	scmp_filter_ctx f = seccomp_init(otherwise);
 	bool ok = f && allow_memory(f);
 
 	for (size_t i = 0; ok && i < ARRAY_SIZE(common_calls); i++)
@@ -193,8 +219,8 @@ static bool confine(const struct role *r)
 	/* setresuid has reset these two. */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return false;
-	landlock();
-	return load_seccomp(r->syscalls);
+	landlock(NULL, NULL);
+	return load_seccomp(SCMP_ACT_KILL_PROCESS, r->syscalls);
 }
 
 static size_t count_fds(int *fds)
@@ -222,4 +248,50 @@ int role_main(const struct role *roles, const char *name)
 		_exit(roles->run(ROLE_FD_CHANNEL, fds, n));
 	}
 	return ROLE_EXIT_SANDBOX;
+}
+
+/* ---- a process that goes on as root with few rights ---- */
+
+/* Everything but what is asked for leaves all sets, and the bounding set first. */
+static bool keep_caps(const int *caps)
+{
+	struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct had[2] = {0}, d[2] = {0};
+	uint64_t keep = 0, have;
+
+	for (; *caps != -1; caps++)
+		keep |= UINT64_C(1) << *caps;
+	if (syscall(SYS_capget, &h, had) < 0)
+		return false;
+	have = had[0].permitted | (uint64_t)had[1].permitted << 32;
+	for (int cap = 0; cap <= 63; cap++)
+		if (!(keep >> cap & 1) && prctl(PR_CAPBSET_READ, cap) == 1 &&
+		    prctl(PR_CAPBSET_DROP, cap) < 0)
+			return false;
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	keep &= have;
+	d[0].effective = d[0].permitted = (uint32_t)keep;
+	d[1].effective = d[1].permitted = (uint32_t)(keep >> 32);
+	return syscall(SYS_capset, &h, d) == 0;
+}
+
+int role_confine(const struct confinement *c, struct err *e)
+{
+	struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+
+	/* What is not in memory when it is needed may be on a disk that an enemy slows down.
+	 * Without the right to raise the limit the capability to lock does as well. */
+	(void)setrlimit(RLIMIT_MEMLOCK, &all);
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
+		return err_set(e, -errno, "memory cannot be locked: %s", strerror(errno));
+	if (!limit(RLIMIT_CORE, 0) || prctl(PR_SET_DUMPABLE, 0) < 0 || !keep_caps(c->caps) ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_set(e, -EPERM, "rights that are not needed cannot be given up: %s",
+		               strerror(errno));
+	if (c->read)
+		landlock(c->read, c->write);
+	/* Refused and not killed: what dies of a call that is new to it guards nothing. */
+	if (!load_seccomp(SCMP_ACT_ERRNO(EPERM), c->syscalls))
+		return err_set(e, -EPERM, "seccomp cannot be set up");
+	return 0;
 }

@@ -24,8 +24,9 @@
 #include "ui/help.h"
 #include "ui/via.h"
 
-static const char *const kept[] = {"TERM", "NO_COLOR", "SSH_CONNECTION", "TMUX",
-                                   "STY",  "LANG",     "LC_ALL",         "LC_CTYPE"};
+static const char *const kept[] = {"TERM",          "NO_COLOR",     "SSH_CONNECTION", "TMUX",
+                                   "STY",           "LANG",         "LC_ALL",         "LC_CTYPE",
+                                   "NOTIFY_SOCKET", "WATCHDOG_USEC"};
 
 static int scrub_environment(void)
 {

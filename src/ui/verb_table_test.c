@@ -138,6 +138,7 @@ static void every_driver_slot_is_filled(void **state)
 		assert_non_null(d->name);
 		assert_true(d->open && d->close && d->probe && d->plan && d->prepare && d->apply);
 		assert_true(d->verify && d->undo && d->rearm && d->describe && d->strays);
+		assert_non_null(d->own);
 		assert_true(strlen(point_table[i].name) < STEP_POINT_MAX);
 	}
 }

@@ -215,7 +215,7 @@ static int change_sets(struct nft_batch *b, const struct nft_table *have,
 
 struct world {
 	struct nft_table want[BLOCK_TABLES], have[BLOCK_TABLES];
-	bool wanted[BLOCK_TABLES], present[BLOCK_TABLES];
+	bool wanted[BLOCK_TABLES], present[BLOCK_TABLES], loose[BLOCK_TABLES];
 	struct link *devices;
 	size_t n_devices;
 };
@@ -261,6 +261,8 @@ static int read_world(struct host *h, const struct layers *l, struct world *ret,
 		if (r == 0 && w.wanted[i] &&
 		    (r = image(families[i], l, w.devices, w.n_devices, &w.want[i])) < 0)
 			err_set(e, r, "deriving the rules of the block: %s", strerror(-r));
+		w.want[i].flags = host_table_flags(h);
+		w.loose[i] = host_loose(h, &w.have[i]);
 	}
 	if (r < 0)
 		world_free(&w);
@@ -275,8 +277,8 @@ static int change_table(struct nft_batch *b, struct world *w, size_t i,
                         const struct block_sets *want)
 {
 	struct buf drift = BUF_INIT(1u << 20);
-	bool same =
-	    w->present[i] && w->wanted[i] && nft_compare(&w->want[i], &w->have[i], &drift) == 0;
+	bool same = w->present[i] && w->wanted[i] && !w->loose[i] &&
+	            nft_compare(&w->want[i], &w->have[i], &drift) == 0;
 	buf_free(&drift);
 	if (same)
 		return change_sets(b, &w->have[i], want);
@@ -311,7 +313,7 @@ static int reconcile_once(struct host *h, const struct layers *l, const struct o
 			err_set(e, r, "changing the block sets: %s", strerror(-r));
 	}
 	if (r == 0)
-		r = nft_commit(&h->nl, &b, e);
+		r = host_commit(h, &b, e);
 	nft_batch_free(&b);
 	block_sets_free(&want);
 	world_free(&w);
@@ -338,6 +340,7 @@ static int reconcile(struct host *h, const struct layers *l, const struct order 
 struct judgement {
 	struct buf drift;
 	unsigned differences, tables, tables_gone;
+	bool loose;
 };
 
 static void tell(struct judgement *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -439,6 +442,7 @@ static int judge(struct host *h, const struct layers *l, const struct order *o,
 		j->tables++;
 		if (w.present[i]) {
 			judge_table(j, &w, i, l, &want);
+			j->loose |= host_loose(h, &w.have[i]);
 		} else if (n_wants) {
 			tell(j, "table %s %s is gone", nft_family_str(families[i]), BLOCK_TABLE);
 			j->tables_gone++;
@@ -503,7 +507,7 @@ static int verify(struct host *h, const struct order *o, const struct step *s,
 		buf_free(&j.drift);
 		return r;
 	}
-	struct readback rb = {.verdict = VERDICT_HOLDS};
+	struct readback rb = {.verdict = VERDICT_HOLDS, .loose = j.loose};
 	enum dim_state state = DIM_CONTAINED;
 	if (over || j.tables_gone == j.tables) {
 		if (over)

@@ -76,6 +76,7 @@ static int put_away(struct host *h, struct nft_batch *b, const struct step *s,
 struct judgement {
 	struct buf drift;
 	unsigned differences, tables_gone, armed_gone, tables;
+	bool loose;
 };
 
 static void tell(struct judgement *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -206,6 +207,7 @@ static int judge(struct host *h, const struct order *o, const struct step *s,
 		j->tables++;
 		if (present[at]) {
 			judge_table(j, &want.v[i], &have[at]);
+			j->loose |= host_loose(h, &have[at]);
 		} else {
 			tell(j, "table %s %s is gone", nft_family_str(want.v[i].family), CUT_TABLE);
 			j->tables_gone++;
@@ -239,7 +241,7 @@ static int remove_ours(struct host *h, const struct step *s, bool *ret_foreign, 
 			*ret_foreign = true;
 	}
 	if (r == 0)
-		r = nft_commit(&h->nl, &b, e);
+		r = host_commit(h, &b, e);
 	nft_batch_free(&b);
 	return r;
 }
@@ -259,10 +261,12 @@ static int put_tables(struct host *h, const struct order *o, const struct step *
 		r = cut_images(o, s->token, l, v, n, t, &m, e);
 	if (r == 0)
 		r = put_away(h, &b, s, others, ret_foreign, e);
-	for (size_t i = 0; r == 0 && i < m.n; i++)
+	for (size_t i = 0; r == 0 && i < m.n; i++) {
+		m.v[i].flags = host_table_flags(h);
 		nft_put_table(&b, &m.v[i]);
+	}
 	if (r == 0)
-		r = nft_commit(&h->nl, &b, e);
+		r = host_commit(h, &b, e);
 	nft_batch_free(&b);
 	images_free(&m);
 	return r;
@@ -313,7 +317,7 @@ static int verify(struct host *h, const struct order *o, const struct step *s,
 		buf_free(&j.drift);
 		return r;
 	}
-	struct readback rb = {.verdict = VERDICT_HOLDS};
+	struct readback rb = {.verdict = VERDICT_HOLDS, .loose = j.loose};
 	set_dims(&rb, DIM_CONTAINED);
 	if (j.tables_gone == j.tables || j.tables_gone + j.armed_gone == j.tables) {
 		rb.verdict = VERDICT_ABSENT;
@@ -432,7 +436,7 @@ static int move_timers(struct host *h, const struct armed *a, const struct hold_
 			err_set(e, r, "out of memory for the timers");
 	}
 	if (r == 0)
-		r = nft_commit(&h->nl, &b, e);
+		r = host_commit(h, &b, e);
 	nft_batch_free(&b);
 	return r;
 }
@@ -492,7 +496,7 @@ int cut_drain_off(struct host *h, struct err *e)
 			nft_flush_set(&b, &head, &drain);
 	}
 	if (r == 0)
-		r = nft_commit(&h->nl, &b, e);
+		r = host_commit(h, &b, e);
 	nft_batch_free(&b);
 	return r;
 }

@@ -41,6 +41,7 @@ static int host_open(const struct point *p, void **ret_ctx, struct err *e)
 	if (!h)
 		return err_set(e, -ENOMEM, "out of memory");
 	snprintf(h->point, sizeof h->point, "%s", p->name);
+	h->leave = -1;
 	ahead_take(h);
 	if (!h->programs)
 		h->programs = raw_programs_new();
@@ -59,6 +60,8 @@ static void host_close(void *ctx)
 	if (!h)
 		return;
 	nl_close(&h->nl);
+	if (h->leave >= 0)
+		sys->close(h->leave);
 	host_free(h);
 }
 
@@ -523,4 +526,5 @@ const struct driver_ops host_driver = {
     .rearm = host_rearm,
     .describe = host_describe,
     .strays = host_strays,
+    .own = host_own,
 };

@@ -17,7 +17,19 @@ struct host {
 	struct raw_programs *programs; /* owned */
 	bool loaded;                   /* one of them is there: this kernel takes it */
 	struct layers *layers;         /* owned; what the kernel takes, tried but now; NULL: not */
+	bool owns;                     /* tables are put as the netfilter socket's own */
+	bool guards;                   /* host_own was called: asks nobody for leave */
+	int leave; /* the guard's leave to change its tables (priv/seat.h); -1 */
 };
+
+/* own.c */
+/* nft_commit. Where a table is held by the guard, its leave is asked for first, and kept until the
+ * driver is closed. */
+int host_commit(struct host *h, struct nft_batch *b, struct err *e);
+/* Should hold as our own and does not. */
+bool host_loose(const struct host *h, const struct nft_table *head);
+uint32_t host_table_flags(const struct host *h);
+int host_own(void *ctx, bool on, struct err *e);
 
 /* One kind of step; the slots mean what those of driver_ops mean. NULL: nothing to do. */
 struct step_kind {

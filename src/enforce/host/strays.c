@@ -81,7 +81,7 @@ int host_strays(void *ctx, const struct holds *claims, bool remove, struct buf *
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(places); i++)
 		r = stray_table(h, &places[i], claims, &b, out, e);
 	if (r == 0 && remove)
-		r = nft_commit(&h->nl, &b, e);
+		r = host_commit(h, &b, e);
 	nft_batch_free(&b);
 	return r < 0 ? r : stray_programs(claims, remove, out, e);
 }
