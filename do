@@ -355,7 +355,7 @@ build_fuzzer() {
 	# shellcheck disable=SC2046
 	clang -g -O1 -std=gnu17 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -I src -o "build-fuzz/$1" "tests/fuzz/$1_fuzz.c" \
-		$(find src/wire src/seal src/base -name '*.c' ! -name '*_test.c' ! -name room.c) -lcrypto
+		$(find src/wire src/seal src/base -name '*.c' ! -name '*_test.c' ! -name room.c) -lcrypto -ljansson
 }
 do_fuzz() {
 	do_setup

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/table.h"
+#include "enforce/feed/role.h"
 #include "enforce/host/host.h"
 #include "observe/role.h"
 #include "priv/role.h"
@@ -96,20 +97,31 @@ const struct verb_row verb_table[] = {
     },
     {
         .name = "block",
-        .synopsis = "TARGET… [--via POINT,…] [--for DUR]",
-        .summary = "cut single addresses, prefixes or domains",
-        .text = "Cuts exactly the targets, as source and as destination, for this host, forwarded "
-                "and container traffic, and ends their open connections; all else is left alone. "
-                "A domain is resolved once and all its addresses are pinned and shown. Blocking "
-                "again with a longer --for extends it.\n\n"
-                "Guards refuse what would cut you, loopback or everything; --force GUARD overrules "
-                "one by its name. A gateway or name server is only cut under the dead man's "
-                "switch.",
+        .synopsis =
+            "TARGET… [--feed FILE]… [--feed-format F] [--allow PREFIX|FILE]… [--via POINT,…] "
+            "[--for DUR]",
+        .summary = "cut addresses, prefixes, domains, or all that a feed lists",
+        .text =
+            "Cuts exactly the targets, as source and as destination, for this host, forwarded "
+            "and container traffic, and ends their open connections; all else is left alone. "
+            "A domain is resolved once and all its addresses are pinned and shown. Blocking "
+            "again with a longer --for extends it.\n\n"
+            "--feed blocks what a list names, up to millions of prefixes: plain lists, CSV, nft "
+            "sets, FireHOL netsets, STIX 2.1 bundles, MISP exports. It is read in a child "
+            "without rights. What this host needs (its networks, gateways, name servers, "
+            "your session, what is kept or protected) and what --allow names is spared, and "
+            "each hit is told. Each entry keeps its own end. The same feed again takes the "
+            "place of the order before, and only what has changed is changed. A feed that "
+            "cannot be read, is empty or has lost half of its entries changes nothing.\n\n"
+            "Guards refuse what would cut you, loopback or everything; --force GUARD overrules "
+            "one by its name. A gateway or name server is only cut under the dead man's "
+            "switch.",
         .opts = block_opts,
         .examples = "stanch block 203.0.113.5 198.51.100.20\nstanch block 203.0.113.0/24 --for 2h\n"
-                    "stanch block evil.example --dry-run",
+                    "stanch block evil.example --dry-run\n"
+                    "stanch block --feed firehol_level1.netset --allow 10.0.0.0/8 --for 1d",
         .flags = VERB_CHANGES | VERB_CUTS,
-        .min_args = 1,
+        .min_args = 0,
         .max_args = -1,
         .run = verb_block,
     },
@@ -257,6 +269,7 @@ const struct verb_row verb_table[] = {
 #ifndef STANCH_TABLES_ONLY
 static const struct role role_table[] = {
     OBSERVE_ROLE,
+    FEED_ROLE,
     {0},
 };
 

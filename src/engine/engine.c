@@ -340,9 +340,10 @@ enum event run_look(struct run *r, const struct step *s, char **ret_why)
 		return EVENT_UNSURE;
 	}
 	merge_dims(r, &rb);
-	*ret_why = rb.drift;
-	rb.drift = NULL;
 	enum event ev = events[rb.verdict];
+	char **said = ev == EVENT_HOLDS ? &rb.held : &rb.drift;
+	*ret_why = *said;
+	*said = NULL;
 	readback_free(&rb);
 	return ev;
 }

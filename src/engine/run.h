@@ -72,7 +72,8 @@ void engine_forget_held(struct engine *g); /* the journal has changed */
 
 /* Fires ev and does what is due until the step is settled. */
 void run_step(struct run *r, struct step *s, enum event ev);
-/* Only reads back: the event it amounts to; drift and dimensions are told in the run. */
+/* Only reads back: the event it amounts to; dimensions are told in the run. *ret_why (malloc'd; may
+ * be NULL): what differs, or, where it holds, what was counted. */
 enum event run_look(struct run *r, const struct step *s, char **ret_why);
 /* Replaces s->problem. */
 void step_problem(struct step *s, const char *text);

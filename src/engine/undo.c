@@ -112,6 +112,8 @@ static void look_at(struct run *r, const struct step *s, bool lifted)
 	enum event ev = run_look(r, s, &why);
 	if (!lifted && ev != EVENT_HOLDS)
 		tell_drift(r, s, ev, why);
+	if (!lifted && ev == EVENT_HOLDS && why)
+		run_say(r, "o%u: %s", r->o->id, why);
 	if (lifted && ev == EVENT_HOLDS && s->inverse) {
 		r->n_drifts++;
 		run_say(r, "o%u: %s is still in force though its time has passed", r->o->id,

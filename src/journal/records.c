@@ -9,6 +9,7 @@
 
 #include "journal/codec.h"
 #include "journal/db.h"
+#include "journal/feeds.h"
 #include "journal/schema.h"
 #include "journal/store.h"
 
@@ -339,7 +340,9 @@ int journal_put_order(struct journal *j, struct order *o, const struct plan *p, 
 	if (r)
 		return r;
 	unsigned id = o->id;
-	r = id ? put_known(j, o, p, e) : put_new(j, o, p, e);
+	r = feeds_store(j, o, e);
+	if (!r)
+		r = id ? put_known(j, o, p, e) : put_new(j, o, p, e);
 	if (own && !r)
 		r = journal_commit(j, e);
 	if (r) {
@@ -353,7 +356,7 @@ int journal_put_order_state(struct journal *j, const struct order *o, struct err
 {
 	struct order short_form = *o;
 	char subject[SUBJECT_MAX];
-	short_form.n_targets = short_form.n_permits = 0;
+	short_form.n_targets = short_form.n_permits = short_form.n_feeds = 0;
 	snprintf(subject, sizeof subject, "o%u", o->id);
 	return store_emit_owned(j, "order.state", subject, order_body(&short_form), e);
 }
@@ -483,8 +486,10 @@ static int get_order_op(struct journal *j, void *arg, struct err *e)
 	int r = read_order(j, q, e);
 	if (!r)
 		r = read_steps(j, q, e);
-	if (!r)
+	if (!r) {
+		feeds_open(j, &q->o);
 		return 0;
+	}
 	order_free(&q->o);
 	plan_free(&q->p);
 	return r == -EBADMSG ? err_prefix(e, r, "order o%u in the journal is malformed", q->id) : r;

@@ -20,7 +20,6 @@
 #pragma GCC diagnostic pop
 
 #define MAPS_MAX  8
-#define CPUS_MAX  4096
 #define FRAME_MAX 65536
 #define A_TURN    4096 /* entries of one call */
 #define KEY_MAX   sizeof(struct bulk_key6)
@@ -29,7 +28,7 @@ static const char *const prog_names[_BULK_LAYER_MAX] = {BULKPROG_NAME, BULKPROG_
 
 void bulkprog_close(struct bulkprog *b)
 {
-	int *const fds[] = {&b->progs[0], &b->progs[1], &b->v4, &b->v6, &b->devices, &b->counts};
+	int *const fds[] = {&b->progs[0], &b->progs[1], &b->v4, &b->v6, &b->devices};
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
 		if (*fds[i] >= 0)
 			sys->close(*fds[i]);
@@ -37,7 +36,7 @@ void bulkprog_close(struct bulkprog *b)
 	}
 }
 
-static const struct bulkprog nothing_open = {{-1, -1}, -1, -1, -1, -1};
+static const struct bulkprog nothing_open = {{-1, -1}, -1, -1, -1};
 
 static int object_info(int fd, void *info, size_t n, struct err *e)
 {
@@ -92,7 +91,6 @@ static int take_fds(const struct bulk_bpf *s, struct bulkprog *b)
 	    {bpf_map__fd(s->maps.stanch_bulk4), &b->v4},
 	    {bpf_map__fd(s->maps.stanch_bulk6), &b->v6},
 	    {bpf_map__fd(s->maps.stanch_devices), &b->devices},
-	    {bpf_map__fd(s->maps.stanch_counts), &b->counts},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		if ((*fds[i].to = fcntl(fds[i].from, F_DUPFD_CLOEXEC, 3)) < 0)
@@ -127,8 +125,7 @@ static int reuse_maps(struct bulk_bpf *s, const struct bulkprog *b)
 		int fd;
 	} maps[] = {{s->maps.stanch_bulk4, b->v4},
 	            {s->maps.stanch_bulk6, b->v6},
-	            {s->maps.stanch_devices, b->devices},
-	            {s->maps.stanch_counts, b->counts}};
+	            {s->maps.stanch_devices, b->devices}};
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(maps); i++)
 		r = bpf_map__reuse_fd(maps[i].map, maps[i].fd);
@@ -199,10 +196,8 @@ static int open_map(uint32_t id, struct bulkprog *b, struct err *e)
 	const struct {
 		const char *name;
 		int *fd;
-	} slots[] = {{"stanch_bulk4", &b->v4},
-	             {"stanch_bulk6", &b->v6},
-	             {"stanch_devices", &b->devices},
-	             {"stanch_counts", &b->counts}};
+	} slots[] = {
+	    {"stanch_bulk4", &b->v4}, {"stanch_bulk6", &b->v6}, {"stanch_devices", &b->devices}};
 	struct bpf_map_info info = {0};
 	int fd = open_by_id(BPF_MAP_GET_FD_BY_ID, id, "map", e);
 	if (fd < 0)
@@ -224,7 +219,7 @@ static int open_maps(int prog, struct bulkprog *b, struct err *e)
 	int r = object_info(prog, &info, sizeof info, e);
 	for (uint32_t i = 0; r == 0 && i < info.nr_map_ids && i < MAPS_MAX; i++)
 		r = open_map(ids[i], b, e);
-	if (r == 0 && (b->v4 < 0 || b->v6 < 0 || b->devices < 0 || b->counts < 0))
+	if (r == 0 && (b->v4 < 0 || b->v6 < 0 || b->devices < 0))
 		r = err_set(e, -ESTALE, "a tc program of our name has not our maps");
 	return r;
 }
@@ -543,45 +538,30 @@ int bulkprog_find(const struct bulkprog *b, const struct addr *a, uint64_t *ret_
 	           : err_set(e, -errno, "asking the kernel's trie: %s", strerror(errno));
 }
 
-/* ---- the small maps ---- */
+/* ---- the devices ---- */
 
-static int map_call(int fd, int cmd, uint32_t key, void *value, struct err *e)
+static int device_call(const struct bulkprog *b, int cmd, int ifindex, const void *note,
+                       struct err *e)
 {
-	union bpf_attr a = {.map_fd = (uint32_t)fd};
+	uint32_t key = (uint32_t)ifindex;
+	union bpf_attr a = {.map_fd = (uint32_t)b->devices};
 	a.key = (uintptr_t)&key;
-	a.value = (uintptr_t)value;
+	a.value = (uintptr_t)note;
 	if (sys->bpf(cmd, &a, sizeof a) < 0)
-		return err_set(e, -errno, "a BPF map of the bulk programs: %s", strerror(errno));
+		return err_set(e, -errno, "the bulk programs' map of devices: %s", strerror(errno));
 	return 0;
 }
 
-int bulkprog_set_device(const struct bulkprog *b, int ifindex, uint32_t flags, struct err *e)
+int bulkprog_set_device(const struct bulkprog *b, int ifindex, const struct bulk_device_note *n,
+                        struct err *e)
 {
-	return map_call(b->devices, BPF_MAP_UPDATE_ELEM, (uint32_t)ifindex, &flags, e);
+	return device_call(b, BPF_MAP_UPDATE_ELEM, ifindex, n, e);
 }
 
-int bulkprog_get_device(const struct bulkprog *b, int ifindex, uint32_t *ret_flags, struct err *e)
+int bulkprog_get_device(const struct bulkprog *b, int ifindex, struct bulk_device_note *ret,
+                        struct err *e)
 {
-	return map_call(b->devices, BPF_MAP_LOOKUP_ELEM, (uint32_t)ifindex, ret_flags, e);
-}
-
-int bulkprog_counts(const struct bulkprog *b, uint64_t ret[static BULK_COUNTERS], struct err *e)
-{
-	int cpus = libbpf_num_possible_cpus();
-	if (cpus <= 0 || cpus > CPUS_MAX)
-		return err_set(e, -EOPNOTSUPP, "the bulk programs' counters cannot be read");
-	_cleanup_free_ uint64_t *each = calloc((size_t)cpus, sizeof *each);
-	if (!each)
-		return err_set(e, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < BULK_COUNTERS; i++) {
-		int r = map_call(b->counts, BPF_MAP_LOOKUP_ELEM, i, each, e);
-		if (r < 0)
-			return r;
-		ret[i] = 0;
-		for (int cpu = 0; cpu < cpus; cpu++)
-			ret[i] += each[cpu];
-	}
-	return 0;
+	return device_call(b, BPF_MAP_LOOKUP_ELEM, ifindex, ret, e);
 }
 
 int bulkprog_try(const struct bulkprog *b, enum bulk_layer l, const void *frame, size_t n,

@@ -26,7 +26,7 @@ enum bulkprog_kin { BULKPROG_FOREIGN, BULKPROG_KIN, BULKPROG_OURS };
 
 struct bulkprog {
 	int progs[_BULK_LAYER_MAX]; /* file descriptors, -1: none */
-	int v4, v6, devices, counts;
+	int v4, v6, devices;
 };
 
 /* One entry of a trie; which one is known from elsewhere. */
@@ -66,10 +66,11 @@ int bulkprog_read(const struct bulkprog *b, enum addr_family f, struct bulk_entr
 int bulkprog_find(const struct bulkprog *b, const struct addr *a, uint64_t *ret_until,
                   struct err *e);
 
-int bulkprog_set_device(const struct bulkprog *b, int ifindex, uint32_t flags, struct err *e);
-int bulkprog_get_device(const struct bulkprog *b, int ifindex, uint32_t *ret_flags, struct err *e);
-/* Packets since it was loaded, indexed by enum bulk_counter. */
-int bulkprog_counts(const struct bulkprog *b, uint64_t ret[static BULK_COUNTERS], struct err *e);
+/* A device's note; -ENOENT: there is none. */
+int bulkprog_set_device(const struct bulkprog *b, int ifindex, const struct bulk_device_note *n,
+                        struct err *e);
+int bulkprog_get_device(const struct bulkprog *b, int ifindex, struct bulk_device_note *ret,
+                        struct err *e);
 /* Runs the program over one frame `repeat` times without sending it; *ret_nsec of one run. */
 int bulkprog_try(const struct bulkprog *b, enum bulk_layer l, const void *frame, size_t n,
                  unsigned repeat, bool *ret_pass, uint32_t *ret_nsec, struct err *e);

@@ -52,6 +52,7 @@ struct readback {
 	enum dim_state dims[_DIM_MAX]; /* of this step's share; DIM_NONE: does not speak of it */
 	char *drift; /* owned sentences, one a line, each naming what differs; NULL: none */
 	bool loose;  /* holds, but not as this context's own, though it owns: apply makes it so */
+	char *held;  /* owned sentence with VERDICT_HOLDS: what was counted; NULL: nothing to say */
 };
 
 void readback_free(struct readback *r);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/sys.h"
 
 static const char *const verb_names[_VERB_MAX] = {
     [VERB_ISOLATE] = "isolate",
@@ -44,6 +45,10 @@ void order_free(struct order *o)
 {
 	if (!o)
 		return;
+	for (size_t i = 0; i < o->n_feeds; i++)
+		if (o->feeds[i].fd >= 0)
+			sys->close(o->feeds[i].fd);
+	free(o->feeds);
 	free(o->targets);
 	free(o->permits);
 	memset(o, 0, sizeof *o);
@@ -66,6 +71,21 @@ int order_add_target(struct order *o, const struct target *t, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory after %zu targets", o->n_targets);
 	o->targets = v;
 	v[o->n_targets++] = *t;
+	return 0;
+}
+
+int order_add_feed(struct order *o, const struct feed *f, struct err *e)
+{
+	bool full = o->n_feeds >= FEEDS_MAX;
+	struct feed *v = full ? NULL : grow(o->feeds, o->n_feeds, sizeof *v);
+	if (!v) {
+		if (f->fd >= 0)
+			sys->close(f->fd);
+		return full ? err_set(e, -E2BIG, "an order takes at most %d feeds", FEEDS_MAX)
+		            : err_set(e, -ENOMEM, "out of memory after %zu feeds", o->n_feeds);
+	}
+	o->feeds = v;
+	v[o->n_feeds++] = *f;
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "base/table.h"
+#include "model/feed.h"
 
 enum verb { VERB_ISOLATE, VERB_BLOCK, _VERB_MAX, _VERB_INVALID = -EINVAL };
 STRING_TABLE_DECLARE(verb, enum verb);
@@ -103,6 +104,8 @@ struct order {
 	enum verb verb;
 	struct target *targets; /* owned, n_targets; isolate has one */
 	size_t n_targets;
+	struct feed *feeds; /* owned; block: what it takes from lists, and what these spare */
+	size_t n_feeds;
 	struct permit *permits; /* owned; isolate: the whole allow-list, resolved and printed */
 	size_t n_permits;
 	struct deadlines deadlines;
@@ -114,6 +117,9 @@ struct order {
 void order_free(struct order *o); /* what it owns; takes NULL; leaves a zeroed struct */
 int order_add_target(struct order *o, const struct target *t, struct err *e);
 int order_add_permit(struct order *o, const struct permit *p, struct err *e); /* no duplicates */
+
+/* Takes f->fd over, also when it fails. */
+int order_add_feed(struct order *o, const struct feed *f, struct err *e);
 
 /* "tcp 198.51.100.7 <-> :22 (own session)": one permit as a person reads it. */
 struct buf;

@@ -32,6 +32,26 @@ static json_t *permit_json(const struct permit *p)
 	                 (int)p->breakglass, "why", p->why);
 }
 
+static json_t *feed_json(const struct feed *f)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "role", feed_role_str(f->role), "source",
+	                 f->source, "format", f->format, "sha256", f->sha256, "entries",
+	                 (json_int_t)f->n, "read_at", (json_int_t)f->read_at);
+}
+
+/* Only where there are any: orders without are written as they always were. */
+static bool put_feeds(json_t *root, const struct order *o)
+{
+	json_t *feeds = o->n_feeds ? json_array() : NULL;
+	bool ok = feeds || !o->n_feeds;
+	for (size_t i = 0; ok && i < o->n_feeds; i++)
+		ok = json_array_append_new(feeds, feed_json(&o->feeds[i])) == 0;
+	if (ok && feeds)
+		return json_object_set_new(root, "feeds", feeds) == 0;
+	json_decref(feeds);
+	return ok;
+}
+
 static json_t *deadlines_json(const struct deadlines *d)
 {
 	return json_pack("{s:I, s:I, s:I, s:I, s:s, s:s}", "confirm_by_boot",
@@ -54,10 +74,16 @@ static json_t *order_object(const struct order *o)
 		json_decref(permits);
 		return NULL;
 	}
-	return json_pack("{s:I, s:s, s:s, s:o, s:o, s:o, s:b, s:s}", "id", (json_int_t)o->id,
-	                 "verb", verb_str(o->verb), "state", order_state_str(o->state), "targets",
-	                 targets, "permits", permits, "deadlines", deadlines_json(&o->deadlines),
-	                 "all_or_nothing", (int)o->all_or_nothing, "reason", o->reason);
+	json_t *root =
+	    json_pack("{s:I, s:s, s:s, s:o, s:o, s:o, s:b, s:s}", "id", (json_int_t)o->id, "verb",
+	              verb_str(o->verb), "state", order_state_str(o->state), "targets", targets,
+	              "permits", permits, "deadlines", deadlines_json(&o->deadlines),
+	              "all_or_nothing", (int)o->all_or_nothing, "reason", o->reason);
+	if (root && !put_feeds(root, o)) {
+		json_decref(root);
+		return NULL;
+	}
+	return root;
 }
 
 int order_to_json(const struct order *o, struct buf *out)
@@ -184,16 +210,57 @@ static int parse_lists(json_t *targets, json_t *permits, struct order *o, struct
 	return r;
 }
 
+static bool is_sha256(const char *s)
+{
+	return strlen(s) == FEED_SHA256_MAX - 1 &&
+	       strspn(s, "0123456789abcdef") == FEED_SHA256_MAX - 1;
+}
+
+static int parse_feed(json_t *v, struct feed *f, struct err *e)
+{
+	const char *role, *source, *format, *sha256;
+	json_int_t n, read_at;
+	memset(f, 0, sizeof *f);
+	f->fd = -1;
+	int r = field_unpack(v, "feed", e, "{s:s, s:s, s:s, s:s, s:I, s:I !}", "role", &role,
+	                     "source", &source, "format", &format, "sha256", &sha256, "entries", &n,
+	                     "read_at", &read_at);
+	if (r < 0)
+		return r;
+	int x = feed_role_parse(role);
+	if (x < 0 || n < 0 || n > FEED_ENTRIES_MAX || read_at < 0 || !is_sha256(sha256))
+		return err_set(e, -EBADMSG, "feed: a value is out of range");
+	f->role = (enum feed_role)x;
+	f->n = (uint64_t)n;
+	f->read_at = (usec_t)read_at;
+	memcpy(f->sha256, sha256, sizeof f->sha256);
+	r = field_copy(f->source, sizeof f->source, source, "feed source", e);
+	return r < 0 ? r : field_copy(f->format, sizeof f->format, format, "feed format", e);
+}
+
+/* NULL: an order without feeds. */
+static int parse_feeds(json_t *list, struct order *o, struct err *e)
+{
+	int r = !list || json_is_array(list) ? 0 : err_set(e, -EBADMSG, "feeds are no list");
+	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
+		struct feed f;
+		r = parse_feed(json_array_get(list, i), &f, e);
+		if (r == 0)
+			r = order_add_feed(o, &f, e);
+	}
+	return r;
+}
+
 static int parse_order(json_t *root, struct order *o, struct err *e)
 {
 	const char *verb, *state, *reason;
-	json_t *targets, *permits, *deadlines;
+	json_t *targets, *permits, *deadlines, *feeds = NULL;
 	json_int_t id;
 	int all;
-	int r =
-	    field_unpack(root, "order", e, "{s:I, s:s, s:s, s:o, s:o, s:o, s:b, s:s !}", "id", &id,
-	                 "verb", &verb, "state", &state, "targets", &targets, "permits", &permits,
-	                 "deadlines", &deadlines, "all_or_nothing", &all, "reason", &reason);
+	int r = field_unpack(root, "order", e, "{s:I, s:s, s:s, s:o, s:o, s:o, s:b, s:s, s?o !}",
+	                     "id", &id, "verb", &verb, "state", &state, "targets", &targets,
+	                     "permits", &permits, "deadlines", &deadlines, "all_or_nothing", &all,
+	                     "reason", &reason, "feeds", &feeds);
 	if (r < 0)
 		return r;
 	int v = verb_parse(verb), s = order_state_parse(state);
@@ -206,6 +273,8 @@ static int parse_order(json_t *root, struct order *o, struct err *e)
 	r = field_copy(o->reason, sizeof o->reason, reason, "reason", e);
 	if (r == 0)
 		r = parse_deadlines(deadlines, &o->deadlines, e);
+	if (r == 0)
+		r = parse_feeds(feeds, o, e);
 	return r < 0 ? r : parse_lists(targets, permits, o, e);
 }
 

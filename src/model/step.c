@@ -70,6 +70,7 @@ void readback_free(struct readback *r)
 	if (!r)
 		return;
 	free(r->drift);
+	free(r->held);
 	memset(r, 0, sizeof *r);
 }
 

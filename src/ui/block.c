@@ -5,11 +5,17 @@
 #include <string.h>
 
 #include "ui/cut.h"
+#include "ui/feeds.h"
 #include "ui/show.h"
 #include "ui/verbs.h"
 #include "ui/via.h"
 
 const struct opt block_opts[] = {
+    {"feed", 0, OPT_LIST, "FILE", "block what this list names; - is standard input"},
+    {"feed-format", 0, OPT_TEXT, "F",
+     "list, netset, csv, nft, stix or misp (default: found out by looking)"},
+    {"allow", 0, OPT_LIST, "PREFIX|FILE",
+     "never block these because of a feed; a list in any of the formats, or a MISP warning list"},
     {"via", 0, OPT_LIST, "POINT,…", "enforcement points that do it (default: self)"},
     {NULL},
 };
@@ -94,7 +100,7 @@ static int add_target(struct cut *k, const char *text)
 
 static int check_guards(struct cut *k)
 {
-	struct prefix *v = calloc(k->order.n_targets, sizeof *v);
+	struct prefix *v = calloc(k->order.n_targets + 1, sizeof *v);
 	if (!v) {
 		out_error(&k->c->out, "out of memory; nothing was changed");
 		return EXIT_FAILED;
@@ -116,6 +122,12 @@ int verb_block(struct ctx *c, const struct args *a)
 		r = add_target(&k, a->pos[i]);
 	if (r == EXIT_DONE)
 		r = check_guards(&k);
+	if (r == EXIT_DONE)
+		r = feeds_collect(&k);
+	if (r == EXIT_DONE && !k.order.n_targets && !k.order.n_feeds) {
+		out_error(&c->out, "there is nothing to block: give TARGET or --feed");
+		r = EXIT_USAGE;
+	}
 	if (r == EXIT_DONE) {
 		buf_addf(&question, "Block ");
 		targets_text(&k.order, &question);
@@ -125,6 +137,8 @@ int verb_block(struct ctx *c, const struct args *a)
 		}
 		buf_addf(&question, "?");
 		r = cut_carry_out(&k, buf_str(&question));
+		if (k.order.n_feeds && k.order.id && (r == EXIT_DONE || r == EXIT_PARTIAL))
+			feeds_replace(&k);
 	}
 	buf_free(&question);
 	cut_end(&k);

@@ -86,6 +86,10 @@ int targets_text(const struct order *o, struct buf *out)
 		if (t->domain[0])
 			buf_addf(out, " (%s)", t->domain);
 	}
+	for (size_t i = 0, n = o->n_targets; i < o->n_feeds; i++)
+		if (o->feeds[i].role == FEED_BLOCK)
+			buf_addf(out, "%sfeed %s (%" PRIu64 ")", n++ ? ", " : "",
+			         o->feeds[i].source, o->feeds[i].n);
 	return out->error;
 }
 
@@ -223,15 +227,32 @@ static json_t *json_permits(const struct order *o)
 	return a;
 }
 
+static json_t *json_feeds(const struct order *o)
+{
+	json_t *a = json_array();
+	for (size_t i = 0; i < o->n_feeds; i++) {
+		const struct feed *f = &o->feeds[i];
+		char at[TIME_STR_MAX];
+		json_array_append_new(
+		    a, json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "role", feed_role_str(f->role),
+		                 "source", f->source, "format", f->format, "sha256", f->sha256,
+		                 "entries", (json_int_t)f->n, "read_at", time_str(f->read_at, at)));
+	}
+	return a;
+}
+
 json_t *json_order(const struct order *o)
 {
 	char id[16];
 	snprintf(id, sizeof id, "o%u", o->id);
-	return json_pack("{s:s?, s:s, s:o, s:o, s:o, s:b, s:s, s:s}", "order", o->id ? id : NULL,
-	                 "verb", verb_str(o->verb), "targets", json_targets(o), "permits",
-	                 json_permits(o), "deadlines", json_deadlines(&o->deadlines),
-	                 "all_or_nothing", o->all_or_nothing, "reason", o->reason, "state",
-	                 order_state_str(o->state));
+	json_t *order =
+	    json_pack("{s:s?, s:s, s:o, s:o, s:o, s:b, s:s, s:s}", "order", o->id ? id : NULL,
+	              "verb", verb_str(o->verb), "targets", json_targets(o), "permits",
+	              json_permits(o), "deadlines", json_deadlines(&o->deadlines), "all_or_nothing",
+	              o->all_or_nothing, "reason", o->reason, "state", order_state_str(o->state));
+	if (order && o->n_feeds)
+		json_object_set_new(order, "feeds", json_feeds(o));
+	return order;
 }
 
 json_t *json_steps(const struct plan *p)

@@ -70,4 +70,18 @@ int bulk_detach(const struct bulkprog *b, const struct link *dev, struct err *e)
 /* Programs of our name on any hook of the device. */
 int bulk_named(const struct link *dev, unsigned *ret, struct err *e);
 
+/* ---- bulk.c ---- */
+
+#define BULK_RAW_WHY                                                                               \
+	"packet sockets that pass by queueing (PACKET_QDISC_BYPASS), AF_XDP sockets and XDP "      \
+	"redirects pass behind tc: isolate stops the first, a feed none"
+
+/* What an order's feeds want blocked, less what its lists spare; nothing when its time is over.
+ * -EBADMSG: stored entries are not those that the order took. */
+int bulk_of_order(struct host *h, const struct order *o, const struct bulk_sets **ret,
+                  struct err *e);           /* *ret is h's, valid until the next two calls */
+void bulk_cache_free(struct bulk_cache *c); /* takes NULL */
+/* A line for each device that carries programs of our name; `remove` takes them away. */
+int bulk_strays(bool remove, struct buf *out, struct err *e);
+
 #endif

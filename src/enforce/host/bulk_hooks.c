@@ -55,6 +55,10 @@ static int whose(const struct tc_filter *f, enum bulkprog_kin *ret, uint32_t *re
 	if (f->prog_id == 0)
 		return 0;
 	int r = bulkprog_whose(f->prog_id, ret, ret_maps, &why);
+	if (r == -ESTALE) { /* our program without our maps: a forgery */
+		*ret = BULKPROG_KIN;
+		return 0;
+	}
 	return r == 0 || r == -ENOENT ? 0 : err_set(e, r, "%s", why.text);
 }
 
@@ -240,15 +244,16 @@ static int note_maker(struct nl *nl, const struct bulkprog *b, int ifindex, bool
                       struct err *e)
 {
 	struct hook h = {0};
-	uint32_t flags = 0;
-	if (bulkprog_get_device(b, ifindex, &flags, NULL) == 0 && !made)
+	struct bulk_device_note note = {0};
+	if (bulkprog_get_device(b, ifindex, &note, NULL) == 0 && !made)
 		return 0;
 	int r = hook_read(nl, ifindex, TC_HOOK_EGRESS, &h, e);
 	if (r < 0)
 		return r;
 	made |= made_for_cut(&h);
 	free(h.v);
-	return bulkprog_set_device(b, ifindex, made ? BULK_FLAG_MADE_CLSACT : 0, e);
+	note.flags = made ? BULK_FLAG_MADE_CLSACT : 0;
+	return bulkprog_set_device(b, ifindex, &note, e);
 }
 
 /* Removes programs of our name, but those with the tries to keep (0: none). */
@@ -351,12 +356,12 @@ static int drop_clsact(struct nl *nl, int ifindex, struct err *e)
 int bulk_detach(const struct bulkprog *b, const struct link *dev, struct err *e)
 {
 	struct nl nl;
-	uint32_t flags = 0;
+	struct bulk_device_note note = {0};
 	int r = nl_open(&nl, NETLINK_ROUTE, e);
 	if (r < 0)
 		return r;
-	if (b && bulkprog_get_device(b, dev->ifindex, &flags, NULL) < 0)
-		flags = 0;
+	if (b && bulkprog_get_device(b, dev->ifindex, &note, NULL) < 0)
+		note.flags = 0;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(hooks); i++) {
 		struct hook h = {0};
 		r = hook_read(&nl, dev->ifindex, hooks[i], &h, e);
@@ -365,7 +370,7 @@ int bulk_detach(const struct bulkprog *b, const struct link *dev, struct err *e)
 		r = remove_named(&h, 0, e);
 		free(h.v);
 	}
-	if (r == 0 && (flags & BULK_FLAG_MADE_CLSACT))
+	if (r == 0 && (note.flags & BULK_FLAG_MADE_CLSACT))
 		r = drop_clsact(&nl, dev->ifindex, e);
 	nl_close(&nl);
 	return r == -ENODEV ? 0 : r;

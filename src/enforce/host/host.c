@@ -5,6 +5,7 @@
 #include "enforce/host/host.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/netlink.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,11 +13,12 @@
 #include <string.h>
 
 #include "base/sys.h"
-#include "enforce/host/parts.h"
+#include "enforce/host/bulk.h"
 #include "kern/conntrack.h"
 #include "kern/diag.h"
 
-static const struct step_kind *const kinds[] = {&kind_cut, &kind_raw, &kind_sessions, &kind_block};
+static const struct step_kind *const kinds[] = {&kind_cut, &kind_raw, &kind_sessions, &kind_block,
+                                                &kind_bulk};
 
 static const struct step_kind *kind_of(const struct step *s, struct err *e)
 {
@@ -30,6 +32,7 @@ static const struct step_kind *kind_of(const struct step *s, struct err *e)
 static void host_free(struct host *h)
 {
 	raw_programs_free(h->programs);
+	bulk_cache_free(h->bulk);
 	layers_free(h->layers);
 	free(h->layers);
 	free(h);
@@ -413,7 +416,38 @@ static int block_targets(const struct order *o, struct err *e)
 		if (o->targets[i].prefix.addr.family == ADDR_NONE)
 			return err_set(e, -EINVAL, "%s has no address to block",
 			               o->targets[i].name);
-	return o->n_targets ? 0 : err_set(e, -EINVAL, "there is nothing to block");
+	return o->n_targets || o->n_feeds ? 0 : err_set(e, -EINVAL, "there is nothing to block");
+}
+
+static char *bulk_effect(const struct order *o, const struct layers *l)
+{
+	struct buf out = BUF_INIT(1u << 16);
+	buf_addf(&out, "tc programs at ingress and egress of every device but lo (now: ");
+	list_devices(l, &out);
+	buf_addf(&out, ") drop every packet from and to the prefixes of:");
+	for (size_t i = 0, k = 0; i < o->n_feeds; i++)
+		if (o->feeds[i].role == FEED_BLOCK)
+			buf_addf(&out, "%s %.100s (%" PRIu64 " entries, sha256 %.12s…)",
+			         k++ ? "," : "", o->feeds[i].source, o->feeds[i].n,
+			         o->feeds[i].sha256);
+	for (size_t i = 0, k = 0; i < o->n_feeds; i++)
+		if (o->feeds[i].role == FEED_ALLOW)
+			buf_addf(&out, "%s %.100s (%" PRIu64 ")",
+			         k++ ? "," : "; but never those of:", o->feeds[i].source,
+			         o->feeds[i].n);
+	char *text = buf_steal(&out);
+	buf_free(&out);
+	return text;
+}
+
+static int add_bulk(struct plan *p, struct host *h, const struct order *o, const struct layers *l,
+                    struct err *e)
+{
+	return add_with_inverse(p, h, &kind_bulk, true, l, bulk_effect(o, l),
+	                        "takes from the tries what no other order wants; the last order "
+	                        "takes the tc programs with it, and the clsact qdiscs that were "
+	                        "made for them and that nobody else uses",
+	                        e);
 }
 
 static int plan_block(struct host *h, const struct order *o, const struct holds *others,
@@ -426,10 +460,13 @@ static int plan_block(struct host *h, const struct order *o, const struct holds 
 	if (r < 0)
 		return r;
 	l.bridge = false;
-	r = add_with_inverse(p, h, &kind_block, true, &l, block_effect(o, &l),
-	                     "takes from the block sets what no other order wants; the last order "
-	                     "takes the tables " BLOCK_TABLE " with it",
-	                     e);
+	if (o->n_targets)
+		r = add_with_inverse(p, h, &kind_block, true, &l, block_effect(o, &l),
+		                     "takes from the block sets what no other order wants; the "
+		                     "last order takes the tables " BLOCK_TABLE " with it",
+		                     e);
+	if (r == 0 && o->n_feeds)
+		r = add_bulk(p, h, o, &l, e);
 	if (r == 0)
 		r = add_sessions(
 		    p, h,
@@ -441,7 +478,8 @@ static int plan_block(struct host *h, const struct order *o, const struct holds 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(dims); i++)
 		if ((r = plan_set_dim(p, dims[i], DIM_CONTAINED, NULL)) < 0)
 			err_set(e, r, "out of memory for the plan");
-	if (r == 0 && (r = plan_set_dim(p, DIM_RAW, DIM_PARTIAL, BLOCK_RAW_WHY)) < 0)
+	const char *raw = o->n_targets ? BLOCK_RAW_WHY : BULK_RAW_WHY;
+	if (r == 0 && (r = plan_set_dim(p, DIM_RAW, DIM_PARTIAL, raw)) < 0)
 		err_set(e, r, "out of memory for the plan");
 	return r;
 }

@@ -72,12 +72,14 @@ int raw_detach(int ifindex, bool made_clsact, struct err *e); /* absent is succe
 int raw_probe(struct raw_programs *keep, struct err *e);
 
 /* sessions.c. What a cut leaves standing is found by permits (isolate) or by prefixes (block). */
+struct bulk_sets;
 struct session_scope {
 	struct nl *netfilter;         /* for tracked connections; NULL: one is opened */
 	const struct permit *permits; /* sockets that fit none of these go; NULL: use prefixes */
 	size_t n_permits;
 	const struct prefix *prefixes; /* sockets whose peer is in one of these go */
 	size_t n_prefixes;
+	const struct bulk_sets *bulk; /* … or in one of these; may be NULL */
 };
 
 struct session_counts {

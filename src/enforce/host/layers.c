@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "enforce/host/bulk.h"
 #include "enforce/host/cut.h"
 
 static const struct step *step_of(const struct holds *others, const char *kind)
@@ -265,6 +266,11 @@ static int scope_of(struct host *h, const struct order *o, struct owned_scope *r
 	}
 	if (!x.permits && !x.prefixes)
 		return err_set(e, -ENOMEM, "out of memory for the sessions to end");
+	int r = o->n_feeds ? bulk_of_order(h, o, &x.s.bulk, e) : 0;
+	if (r < 0) {
+		scope_free(&x);
+		return r;
+	}
 	*ret = x;
 	return 0;
 }

@@ -16,6 +16,7 @@ struct host {
 	struct nl nl;                  /* netfilter */
 	struct raw_programs *programs; /* owned */
 	bool loaded;                   /* one of them is there: this kernel takes it */
+	struct bulk_cache *bulk;       /* owned; NULL: nothing was asked for yet */
 	struct layers *layers;         /* owned; what the kernel takes, tried but now; NULL: not */
 	bool owns;                     /* tables are put as the netfilter socket's own */
 	bool guards;                   /* host_own was called: asks nobody for leave */
@@ -47,7 +48,7 @@ struct step_kind {
 	                struct err *e);
 };
 
-extern const struct step_kind kind_cut, kind_raw, kind_sessions, kind_block;
+extern const struct step_kind kind_cut, kind_raw, kind_sessions, kind_block, kind_bulk;
 
 /* ---- payloads (payload.c) ---- */
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/sys.h"
+#include "enforce/host/bulk.h"
 #include "kern/link.h"
 
 int scope_open(const struct session_scope *want, struct scope *ret, struct err *e)
@@ -52,7 +53,7 @@ static bool in_prefixes(const struct scope *s, const struct addr *a)
 	for (size_t i = 0; i < s->want->n_prefixes; i++)
 		if (prefix_has(&s->want->prefixes[i], a))
 			return true;
-	return false;
+	return s->want->bulk && bulk_find(s->want->bulk, a);
 }
 
 static bool renews_lease(const struct permit *p, uint8_t proto, uint16_t local, uint16_t peer)

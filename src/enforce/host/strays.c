@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/sys.h"
-#include "enforce/host/parts.h"
+#include "enforce/host/bulk.h"
 #include "kern/cutprog.h"
 
 static const struct place {
@@ -83,5 +83,7 @@ int host_strays(void *ctx, const struct holds *claims, bool remove, struct buf *
 	if (r == 0 && remove)
 		r = host_commit(h, &b, e);
 	nft_batch_free(&b);
-	return r < 0 ? r : stray_programs(claims, remove, out, e);
+	if (r == 0)
+		r = stray_programs(claims, remove, out, e);
+	return r < 0 || claimed(claims, &kind_bulk, NULL) ? r : bulk_strays(remove, out, e);
 }

@@ -41,15 +41,8 @@ struct {
 	__uint(max_entries, BULK_DEVICES_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, struct bulk_device_note);
 } stanch_devices SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, BULK_COUNTERS);
-	__type(key, __u32);
-	__type(value, __u64);
-} stanch_counts SEC(".maps");
 
 static bool in_force(const bulk_until *until)
 {
@@ -100,14 +93,16 @@ static __u16 ether_type(const struct __sk_buff *skb, __u32 *at)
 	return type;
 }
 
-static int verdict(bool drop)
+static int verdict(const struct __sk_buff *skb, bool drop)
 {
-	__u32 which = drop ? BULK_DROPPED : BULK_PASSED;
-	__u64 *count = bpf_map_lookup_elem(&stanch_counts, &which);
-	if (count)
-		*count += 1;
 	/* UNSPEC: whatever else is attached here still has its say. */
-	return drop ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	if (!drop)
+		return TC_ACT_UNSPEC;
+	__u32 ifindex = skb->ifindex;
+	struct bulk_device_note *note = bpf_map_lookup_elem(&stanch_devices, &ifindex);
+	if (note)
+		__sync_fetch_and_add(&note->dropped, 1);
+	return TC_ACT_SHOT;
 }
 
 /* Devices whose frames begin with an Ethernet header. */
@@ -116,9 +111,10 @@ int stanch_bulk(struct __sk_buff *skb)
 {
 	__u32 at;
 	__u16 type = ether_type(skb, &at);
-	return verdict(type == ETH_P_IP     ? listed4(skb, at)
-	               : type == ETH_P_IPV6 ? listed6(skb, at)
-	                                    : false);
+	bool drop = type == ETH_P_IP     ? listed4(skb, at)
+	            : type == ETH_P_IPV6 ? listed6(skb, at)
+	                                 : false;
+	return verdict(skb, drop);
 }
 
 /* Devices whose frames begin with the IP header (tun, WireGuard, PPP). */
@@ -127,8 +123,8 @@ int stanch_bulk_ip(struct __sk_buff *skb)
 {
 	__u8 first;
 	if (bpf_skb_load_bytes(skb, 0, &first, 1) < 0)
-		return verdict(false);
-	return verdict(first >> 4 == 6 ? listed6(skb, 0) : listed4(skb, 0));
+		return TC_ACT_UNSPEC;
+	return verdict(skb, first >> 4 == 6 ? listed6(skb, 0) : listed4(skb, 0));
 }
 
 char bulk_license[] SEC("license") = "Dual BSD/GPL";

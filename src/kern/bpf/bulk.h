@@ -26,9 +26,14 @@ struct bulk_key6 {
  * blocks for good. */
 typedef __u64 bulk_until;
 
-/* Value of the map of devices, by ifindex. Not for the programs: what undo needs to know. */
+/* The qdisc that the programs hang on was made for them: what undo needs to know. */
 #define BULK_FLAG_MADE_CLSACT 1u
 
-enum bulk_counter { BULK_PASSED, BULK_DROPPED, BULK_COUNTERS };
+/* Value of the map of devices, by ifindex. */
+struct bulk_device_note {
+	__u32 flags; /* BULK_FLAG_* */
+	__u32 zero;
+	__u64 dropped; /* packets, in and out */
+};
 
 #endif
