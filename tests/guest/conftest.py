@@ -38,3 +38,22 @@ def bed(template):
     """The range, with a guest as its victim."""
     with guest_bed.GuestBed(template) as b:
         yield b
+
+
+@pytest.fixture(scope="session")
+def lasting_bed(template):
+    with guest_bed.GuestBed(template) as b:
+        yield b
+
+
+@pytest.fixture
+def shared(lasting_bed):
+    """One bed for many tests, each of which leaves no order, no rule and no program behind."""
+    before = list(lasting_bed.children)
+    yield lasting_bed
+    for job in lasting_bed.children:
+        if job not in before:
+            job.kill()
+            job.wait()
+    lasting_bed.stanch("undo", "--all", "--yes")
+    lasting_bed.sh("victim", "nft", "flush", "ruleset")

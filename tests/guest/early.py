@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""early.py DEV TARGET4 TARGET6: sends from the first moment of the boot, a hundred times a second: UDP,
+"""early.py DEV TARGET4 TARGET6: sends from the first moment of the boot, fifty times a second: UDP,
 and frames past every socket filter (AF_PACKET, with and without the queue). Runs as a unit of sysinit.
 What it sends bears <leak:early-KIND-vN>; what cannot be sent yet is tried again."""
 import contextlib
@@ -37,7 +37,7 @@ def main():
         for job in jobs:
             with contextlib.suppress(OSError):
                 job()
-        time.sleep(0.01)
+        time.sleep(0.02)
 
 
 main()

@@ -511,6 +511,13 @@ class Guest:
         self.nics += 1
         return name
 
+    def remove_nic(self, nic):
+        """Pulls the card out."""
+        self.monitor.events.clear()
+        self.qmp("device_del", id=f"card-{nic}")
+        self.monitor.wait_event("DEVICE_DELETED")
+        self.qmp("netdev_del", id=nic)
+
     def cut_cable(self, nic, up=False):
         """Carrier off, or on again."""
         self.qmp("set_link", name=nic, up=up)

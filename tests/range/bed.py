@@ -415,8 +415,11 @@ route replace default via {GATEWAY6}
     def servers(self):
         kinds = ("tls:443", "sink:7000", "echo:8443", "send:8444", "udp:5353", "sink:8081")
         self.far = {r: self.server(r, *kinds) for r in ("c2a", "c2b", "neigh")}
-        self.victim_server = self.server("victim", "echo:8080", "send:8444")
+        self.serve_in_victim()
         self.start_sshd()
+
+    def serve_in_victim(self):
+        self.victim_server = self.server("victim", "echo:8080", "send:8444")
 
     def start_sshd(self):
         """A real sshd in the victim, with a /run, passwords and names of its own (a private mount
