@@ -10,6 +10,7 @@ static bool fits(enum change_kind k, bool raw)
 	switch (k) {
 	case CHANGE_LINK_NEW:
 	case CHANGE_LINK_GONE:
+	case CHANGE_LINK_AWAY:
 	case CHANGE_LINK:
 		return true;
 	case CHANGE_RULES:

@@ -136,9 +136,14 @@ static int find(struct journal *j, const struct entry *x)
 	char whom[SUSPECT_TEXT_MAX], line[FINDING_REASON_MAX];
 	f.first = f.last = wall_now();
 	first_line(x->text, line, sizeof line);
-	finding_reason(&f, "o%u, %s, was changed: %s", x->order_id, x->step, line);
+	if (x->order_id)
+		finding_reason(&f, "o%u, %s, was changed: %s", x->order_id, x->step, line);
+	else
+		finding_reason(&f, "%s", line);
 	finding_reason(&f, "%s", whom_of(x, whom));
-	if (x->end == DRIFT_MENDED)
+	if (!x->order_id)
+		finding_reason(&f, "nothing on this host can put that right");
+	else if (x->end == DRIFT_MENDED)
 		finding_reason(&f, "it held again after %.1f ms", (double)x->usec / 1000);
 	else
 		finding_reason(&f, "it does not hold: %s", x->problem);

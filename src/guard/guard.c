@@ -170,7 +170,8 @@ int guard_run(const struct guard_setup *s, struct err *e)
 	                    .can_own = true,
 	                    .wanted = true,
 	                    .told = rate_of(TOLD_BURST, TOLD_EVERY, now),
-	                    .found = rate_of(FOUND_BURST, FOUND_EVERY, now)};
+	                    .found = rate_of(FOUND_BURST, FOUND_EVERY, now),
+	                    .away = rate_of(FOUND_BURST, FOUND_EVERY, now)};
 	int signals = catch_signals(e);
 	int r = signals < 0 ? signals : begin(w, e);
 	if (r == 0) {

@@ -225,12 +225,27 @@ static void a_device_that_comes_is_no_tampering(void **unused)
 	struct changes c = {0};
 	add_link(&c, RTM_NEWLINK, ~0u, "veth1\n");
 	assert_int_equal(c.n[CHANGE_LINK_NEW], 1);
-	assert_string_equal(c.links[0], "veth1?");
 	assert_true(blame_is_arrival(&c));
 	add_link(&c, RTM_NEWLINK, 1, "veth1");
 	assert_int_equal(c.n[CHANGE_LINK], 1);
 	change_add(&c, NETLINK_ROUTE, message(RTM_DELTFILTER, 9, sizeof(struct tcmsg)));
 	assert_false(blame_is_arrival(&c));
+}
+
+static void a_device_that_is_taken_away_is_named(void **unused)
+{
+	struct changes c = {0};
+	for (int i = 0; i < 2 * CHANGE_LINKS_MAX; i++) {
+		struct nlmsghdr *h = message(RTM_DELLINK, 4242, sizeof(struct ifinfomsg));
+		mnl_attr_put_strz(h, IFLA_IFNAME, "eth0\n");
+		mnl_attr_put_u32(h, 45, 3);
+		change_add(&c, NETLINK_ROUTE, h);
+	}
+	assert_int_equal(c.n[CHANGE_LINK_AWAY], 2 * CHANGE_LINKS_MAX);
+	assert_int_equal(c.n_links, CHANGE_LINKS_MAX);
+	assert_string_equal(c.links[0], "eth0?");
+	add_link(&c, RTM_DELLINK, ~0u, "eth1");
+	assert_int_equal(c.n[CHANGE_LINK_GONE], 1);
 }
 
 static void a_storm_takes_no_memory(void **unused)
@@ -243,7 +258,7 @@ static void a_storm_takes_no_memory(void **unused)
 		add_generation(&c, 1000000 + i, "evil");
 	}
 	assert_int_equal(c.n[CHANGE_LINK_NEW], 100000);
-	assert_int_equal(c.n_links, CHANGE_LINKS_MAX);
+	assert_int_equal(c.n_links, 0);
 	assert_int_equal(c.n_who, CHANGE_CULPRITS_MAX);
 	assert_int_equal(c.who_more, 100000 + 1 - CHANGE_CULPRITS_MAX);
 }
@@ -312,6 +327,7 @@ int main(void)
 	    cmocka_unit_test(the_scout_knows_a_live_process),
 	    cmocka_unit_test(foreign_tables_and_we_ourselves_are_told_apart),
 	    cmocka_unit_test(a_device_that_comes_is_no_tampering),
+	    cmocka_unit_test(a_device_that_is_taken_away_is_named),
 	    cmocka_unit_test(a_storm_takes_no_memory),
 	    cmocka_unit_test(broken_messages_are_taken),
 	    cmocka_unit_test(a_live_port_leads_to_its_process),

@@ -16,7 +16,7 @@
 #define PATIENCE_MAX   256
 #define PATIENCE_FIRST (50 * USEC_PER_MSEC)
 #define PATIENCE_LAST  (10 * USEC_PER_SEC)
-#define PATIENCE_GRACE (30 * USEC_PER_MSEC)
+#define PATIENCE_GRACE (60 * USEC_PER_MSEC)
 
 struct patience {
 	struct patience_row {

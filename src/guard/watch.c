@@ -38,7 +38,7 @@ int watch_open(struct watch *w, struct err *e)
 static bool matters(const struct changes *c)
 {
 	return c->n[CHANGE_RULES] || c->n[CHANGE_LINK_NEW] || c->n[CHANGE_LINK_GONE] ||
-	       c->n[CHANGE_LINK] || c->n[CHANGE_TC] || c->n[CHANGE_LOST];
+	       c->n[CHANGE_LINK_AWAY] || c->n[CHANGE_LINK] || c->n[CHANGE_TC] || c->n[CHANGE_LOST];
 }
 
 int watch_hear(struct watch *w, struct err *e)
@@ -88,7 +88,9 @@ static void tell_drift(void *arg, const struct drift *d)
 		patience_mended(&w->patience, d->order_id, d->seq);
 	/* A pass may see a change before it has heard of it. */
 	(void)watch_hear(w, NULL);
-	if (known || !rate_take(&w->told, now, &missed))
+	/* What the one that holds it is slow with, and the kernel keeps from us, is his to tell. */
+	bool his = w->other >= 0 && d->end == DRIFT_FAILED;
+	if (known || his || !rate_take(&w->told, now, &missed))
 		return;
 	bool arrival = blame_is_arrival(&w->seen);
 	*x = (struct entry){.event = event_of(d, arrival),
@@ -104,6 +106,27 @@ static void tell_drift(void *arg, const struct drift *d)
 	    !d->loose && !arrival && d->end != DRIFT_RELEASED && rate_take(&w->found, now, &more);
 	x->missed = missed + more;
 	clerk_enter(w->clerk, x);
+}
+
+/* What has left this namespace is out of reach of every rule here: it can only be told. */
+static void tell_away(struct watch *w)
+{
+	struct entry *x = &w->entry;
+	unsigned missed = 0;
+	if (!w->seen.n[CHANGE_LINK_AWAY] || w->other >= 0 ||
+	    !rate_take(&w->away, boot_now(), &missed))
+		return;
+	*x = (struct entry){.event = "moved_away", .grave = true, .missed = missed};
+	size_t at = 0;
+	for (size_t i = 0; i < w->seen.n_links; i++)
+		at += (size_t)snprintf(x->text + at, sizeof x->text - at, "%s%s",
+		                       i ? ", " : "device ", w->seen.links[i]);
+	snprintf(x->text + at, sizeof x->text - at,
+	         " was moved into another network namespace: what is sent by it there is not cut");
+	x->blamed = blame_pick(&w->seen, "host.raw", &x->who);
+	clerk_enter(w->clerk, x);
+	w->seen.n[CHANGE_LINK_AWAY] = 0;
+	w->seen.n_links = 0;
 }
 
 static bool may_mend(void *arg, const struct drift *d)
@@ -152,10 +175,12 @@ void watch_pass(struct watch *w)
 	} else {
 		consider_recovery(w, &s);
 	}
+	if (s.orders)
+		tell_away(w);
 	/* Who did it is asked of what was told until now; what comes next is another story. */
 	if (!r && !s.drifted)
 		memset(&w->seen, 0, sizeof w->seen);
-	if (!s.drifted)
+	if (!w->wanted) /* else something was told meanwhile */
 		w->woken = 0;
 	now = boot_now();
 	patience_sweep(&w->patience, now > SWEEP_AFTER ? now - SWEEP_AFTER : 0);

@@ -42,7 +42,7 @@ struct watch {
 	bool wanted;     /* a pass, as soon as `rest` allows */
 	unsigned settle; /* passes on which something was left half done */
 	struct patience patience;
-	struct rate told, found; /* entries of the journal; findings */
+	struct rate told, found, away; /* entries of the journal; findings; of devices that left */
 };
 
 /* One pass: reads everything back, mends, tells. Sets rest and next. */

@@ -19,19 +19,16 @@
 #define NETLINK_TABLE  "/proc/thread-self/net/netlink"
 
 /* By number: the headers may be older than the kernel. */
-#define GEN_PROC_PID  2 /* NFTA_GEN_PROC_PID */
-#define GEN_PROC_NAME 3 /* NFTA_GEN_PROC_NAME */
+#define GEN_PROC_PID     2  /* NFTA_GEN_PROC_PID */
+#define GEN_PROC_NAME    3  /* NFTA_GEN_PROC_NAME */
+#define LINK_NEW_NETNSID 45 /* IFLA_NEW_NETNSID */
 
 static const char *const change_kind_names[_CHANGE_MAX] = {
-    [CHANGE_RULES] = "our_rules",
-    [CHANGE_OTHER] = "other_rules",
-    [CHANGE_LINK_NEW] = "link_new",
-    [CHANGE_LINK_GONE] = "link_gone",
-    [CHANGE_LINK] = "link",
-    [CHANGE_ADDRESS] = "address",
-    [CHANGE_TC] = "tc",
-    [CHANGE_ROUTE] = "route",
-    [CHANGE_RULE] = "policy_route",
+    [CHANGE_RULES] = "our_rules",     [CHANGE_OTHER] = "other_rules",
+    [CHANGE_LINK_NEW] = "link_new",   [CHANGE_LINK_GONE] = "link_gone",
+    [CHANGE_LINK_AWAY] = "link_away", [CHANGE_LINK] = "link",
+    [CHANGE_ADDRESS] = "address",     [CHANGE_TC] = "tc",
+    [CHANGE_ROUTE] = "route",         [CHANGE_RULE] = "policy_route",
     [CHANGE_LOST] = "lost",
 };
 STRING_TABLE_DEFINE(change_kind, enum change_kind, change_kind_names)
@@ -113,6 +110,14 @@ static void note_link(struct changes *sum, const struct nlmsghdr *h)
 	               sum->links[sum->n_links++], IFNAMSIZ);
 }
 
+static bool has_attr(const struct nlmsghdr *h, uint16_t type)
+{
+	const struct nlattr *a;
+	mnl_attr_for_each(a, h,
+	                  sizeof(struct ifinfomsg)) if (mnl_attr_get_type(a) == type) return true;
+	return false;
+}
+
 /* A link is new when it is told with ifi_change at all ones; a bridge tells of its ports in a
  * family of its own. */
 static int link_kind(const struct nlmsghdr *h)
@@ -123,7 +128,7 @@ static int link_kind(const struct nlmsghdr *h)
 	if (i->ifi_family != AF_UNSPEC)
 		return CHANGE_LINK;
 	if (h->nlmsg_type == RTM_DELLINK)
-		return CHANGE_LINK_GONE;
+		return has_attr(h, LINK_NEW_NETNSID) ? CHANGE_LINK_AWAY : CHANGE_LINK_GONE;
 	return i->ifi_change == ~0u ? CHANGE_LINK_NEW : CHANGE_LINK;
 }
 
@@ -163,7 +168,7 @@ static void on_route(struct changes *sum, const struct nlmsghdr *h)
 		return;
 	sum->n[kind]++;
 	sum->ours[kind] += !h->nlmsg_pid || nl_was_ours(h->nlmsg_pid);
-	if (kind == CHANGE_LINK_NEW)
+	if (kind == CHANGE_LINK_AWAY)
 		note_link(sum, h);
 	struct culprit c = {.kind = (enum change_kind)kind, .port = h->nlmsg_pid};
 	add_culprit(sum, &c);

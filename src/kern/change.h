@@ -24,7 +24,8 @@ enum change_kind {
 	CHANGE_RULES, /* nf_tables: a table whose name begins with "stanch" */
 	CHANGE_OTHER, /* nf_tables: any other table */
 	CHANGE_LINK_NEW,
-	CHANGE_LINK_GONE, /* also: moved to another namespace */
+	CHANGE_LINK_GONE,
+	CHANGE_LINK_AWAY, /* moved to another namespace */
 	CHANGE_LINK,      /* up, down, renamed, XDP program, address of the card, … */
 	CHANGE_ADDRESS,
 	CHANGE_TC, /* qdiscs and filters */
@@ -57,7 +58,7 @@ struct changes {
 	unsigned who_more;
 	unsigned
 	    open; /* since the last end of an nf_tables transaction: messages about our tables */
-	char links[CHANGE_LINKS_MAX][IFNAMSIZ]; /* that came, cleaned for people */
+	char links[CHANGE_LINKS_MAX][IFNAMSIZ]; /* that were moved away, cleaned for people */
 	size_t n_links;
 };
 
