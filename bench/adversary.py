@@ -15,8 +15,8 @@ import sys
 
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
 os.environ["STANCH_BUILD"] = BUILD
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests",
-                                "range"))
+# In place of this folder, whose inspect.py would stand before the library's.
+sys.path[0] = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests", "range")
 import adversary as A  # noqa: E402
 import bed as B  # noqa: E402
 
