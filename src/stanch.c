@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/table.h"
+#include "enforce/feed/fetch.h"
 #include "enforce/feed/role.h"
 #include "enforce/host/host.h"
 #include "observe/role.h"
@@ -97,9 +98,9 @@ const struct verb_row verb_table[] = {
     },
     {
         .name = "block",
-        .synopsis =
-            "TARGET… [--feed FILE]… [--feed-format F] [--allow PREFIX|FILE]… [--via POINT,…] "
-            "[--for DUR]",
+        .synopsis = "TARGET… [--feed FILE|URL]… [--feed-format F] [--feed-ca FILE] [--allow "
+                    "PREFIX|FILE]… [--via POINT,…] "
+                    "[--for DUR]",
         .summary = "cut addresses, prefixes, domains, or all that a feed lists",
         .text =
             "Cuts exactly the targets, as source and as destination, for this host, forwarded "
@@ -107,7 +108,8 @@ const struct verb_row verb_table[] = {
             "A domain is resolved once and all its addresses are pinned and shown. Blocking "
             "again with a longer --for extends it.\n\n"
             "--feed blocks what a list names, up to millions of prefixes: plain lists, CSV, nft "
-            "sets, FireHOL netsets, STIX 2.1 bundles, MISP exports. It is read in a child "
+            "sets, FireHOL netsets, STIX 2.1 bundles, MISP exports; from a file, or a URL over "
+            "https with the server's certificate always checked. It is read in a child "
             "without rights. What this host needs (its networks, gateways, name servers, "
             "your session, what is kept or protected) and what --allow names is spared, and "
             "each hit is told. Each entry keeps its own end. The same feed again takes the "
@@ -142,14 +144,16 @@ const struct verb_row verb_table[] = {
     },
     {
         .name = "status",
-        .synopsis = "[ORDER…]",
+        .synopsis = "[ORDER… | ADDRESS]",
         .summary = "what holds, read back from the kernel, and which clocks run",
         .text =
             "One line an order, then each dimension: contained, partial, unknown or released. "
             "Without root the journal's word is all there is, and every dimension is unknown. "
             "Exit 1: something does not hold as ordered, or tables and programs of ours stand in "
-            "the kernel that no order of this journal claims.",
-        .examples = "stanch status\nstanch status o1 --json",
+            "the kernel that no order of this journal claims.\n\n"
+            "ADDRESS: which orders name it, by which entry of which feed, and whether the kernel's "
+            "tries of feeds hold it.",
+        .examples = "stanch status\nstanch status o1 --json\nstanch status 203.0.113.7",
         .max_args = -1,
         .run = verb_status,
     },
@@ -270,6 +274,7 @@ const struct verb_row verb_table[] = {
 static const struct role role_table[] = {
     OBSERVE_ROLE,
     FEED_ROLE,
+    FETCH_ROLE,
     {0},
 };
 

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/addr.h"
 #include "base/sys.h"
@@ -21,6 +22,9 @@ struct https {
 	bool plain;
 	long timeout_msec;
 	size_t answer_max;
+	const int *socket;
+	struct curl_blob ca; /* data NULL: none */
+	struct curl_slist *pinned;
 	char why[CURL_ERROR_SIZE];
 };
 
@@ -73,6 +77,8 @@ int https_open(const struct https_options *o, struct https **ret, struct err *e)
 	h->plain = o->plain;
 	h->timeout_msec = (long)((o->timeout ? o->timeout : TIMEOUT_DEFAULT) / USEC_PER_MSEC);
 	h->answer_max = o->answer_max ? o->answer_max : ANSWER_DEFAULT;
+	h->socket = o->socket;
+	h->ca = (struct curl_blob){(void *)(uintptr_t)o->ca, o->n_ca, CURL_BLOB_NOCOPY};
 	*ret = h;
 	return 0;
 }
@@ -82,6 +88,7 @@ void https_close(struct https *h)
 	if (!h)
 		return;
 	curl_easy_cleanup(h->curl);
+	curl_slist_free_all(h->pinned);
 	free(h);
 }
 
@@ -142,6 +149,31 @@ static int check_url(const struct https *h, const char *url, struct err *e)
 	return r;
 }
 
+/* --- on a socket that is given --- */
+
+static curl_socket_t hand_out(void *arg, curlsocktype purpose, struct curl_sockaddr *sa)
+{
+	const struct https *h = arg;
+	return purpose == CURLSOCKTYPE_IPCXN ? dup(*h->socket) : CURL_SOCKET_BAD;
+}
+
+static int is_connected(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	return CURL_SOCKOPT_ALREADY_CONNECTED;
+}
+
+/* libcurl wants an address though it need not connect: any will do, for whatever name. */
+static void set_given(struct https *h)
+{
+	CURL *c = h->curl;
+	if (!h->pinned)
+		h->pinned = curl_slist_append(NULL, "::192.0.2.1:1");
+	curl_easy_setopt(c, CURLOPT_CONNECT_TO, h->pinned);
+	curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, hand_out);
+	curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, h);
+	curl_easy_setopt(c, CURLOPT_SOCKOPTFUNCTION, is_connected);
+}
+
 /* --- one request --- */
 
 static size_t take_body(char *p, size_t one, size_t n, void *to)
@@ -167,6 +199,13 @@ static void set_fixed(struct https *h)
 		curl_easy_setopt(c, CURLOPT_CAINFO, h->ca_file);
 		curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
 	}
+	if (h->ca.data) {
+		curl_easy_setopt(c, CURLOPT_CAINFO, NULL);
+		curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+		curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &h->ca);
+	}
+	if (h->socket)
+		set_given(h);
 }
 
 static void set_request(struct https *h, const struct https_request *q, struct curl_slist *headers,

@@ -28,6 +28,12 @@ struct https_options {
 	bool plain;          /* http:// is allowed (invariant 2) */
 	usec_t timeout;      /* of one request, connecting included; 0: 30 s */
 	size_t answer_max;   /* bytes of a body; 0: 8 MiB */
+	/* For a process that can open nothing. socket: connected already, used for the one request
+	 * and closed; no name is resolved; NULL: none. ca: n_ca bytes of PEM, used in place of any
+	 * file; NULL: none. Both stay the caller's until https_close. */
+	const int *socket;
+	const void *ca;
+	size_t n_ca;
 };
 
 struct https_request {

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/cursor.h"
 #include "base/sys.h"
 
 #define VERSION 1
@@ -97,13 +98,18 @@ void feed_builder_free(struct feed_builder *b)
 	memset(b, 0, sizeof *b);
 }
 
+/* Millions are sorted: eight bytes at a time. */
 static int by_entry(const void *a, const void *b)
 {
 	const struct feed_entry *x = a, *y = b;
-	int d = x->family != y->family ? (int)x->family - (int)y->family
-	                               : memcmp(x->addr, y->addr, sizeof x->addr);
-	if (!d)
-		d = (int)x->len - (int)y->len;
+	if (x->family != y->family)
+		return (int)x->family - (int)y->family;
+	for (unsigned i = 0; i < sizeof x->addr; i += 8) {
+		uint64_t p = load_be64(x->addr + i), q = load_be64(y->addr + i);
+		if (p != q)
+			return p < q ? -1 : 1;
+	}
+	int d = (int)x->len - (int)y->len;
 	return d ? d : x->line < y->line ? -1 : x->line > y->line;
 }
 
@@ -207,6 +213,20 @@ int feed_open(const struct feed *f, struct feed_view *ret, struct err *e)
 	v.text = (const char *)(v.v + v.n);
 	*ret = v;
 	return 0;
+}
+
+size_t feed_lower(const struct feed_view *v, const struct addr *a)
+{
+	size_t low = 0, high = v->n;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		struct prefix x = feed_prefix(&v->v[mid]);
+		if (addr_cmp(&x.addr, a) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
 }
 
 void feed_close(struct feed_view *v)

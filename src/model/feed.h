@@ -83,5 +83,7 @@ struct feed_view {
 int feed_open(const struct feed *f, struct feed_view *ret, struct err *e);
 void feed_close(struct feed_view *v);
 struct prefix feed_prefix(const struct feed_entry *x);
+/* Index of the first entry that does not begin before a; v->n: none. */
+size_t feed_lower(const struct feed_view *v, const struct addr *a);
 
 #endif

@@ -32,6 +32,9 @@ struct role {
 	int (*run)(int channel, const int *fds, size_t n_fds);
 	const int
 	    *syscalls; /* seccomp allow-list beyond the common one; ends with -1; may be NULL */
+	/* Calls that are not made and answered with success: of a library that connects a socket
+	 * which is connected. Ends with -1; may be NULL. */
+	const int *answered;
 };
 
 struct role_child {

@@ -196,7 +196,7 @@ static bool allow_memory(scmp_filter_ctx f)
 	return true;
 }
 
-static bool load_seccomp(uint32_t otherwise, const int *more)
+static bool load_seccomp(uint32_t otherwise, const int *more, const int *answered)
 {
 	scmp_filter_ctx f = seccomp_init(otherwise);
 	bool ok = f && allow_memory(f);
@@ -205,6 +205,8 @@ static bool load_seccomp(uint32_t otherwise, const int *more)
 		ok = seccomp_rule_add(f, SCMP_ACT_ALLOW, common_calls[i], 0) == 0;
 	for (; ok && more && *more != -1; more++)
 		ok = seccomp_rule_add(f, SCMP_ACT_ALLOW, *more, 0) == 0;
+	for (; ok && answered && *answered != -1; answered++)
+		ok = seccomp_rule_add(f, SCMP_ACT_ERRNO(0), *answered, 0) == 0;
 	ok = ok && seccomp_load(f) == 0;
 	if (f)
 		seccomp_release(f);
@@ -220,7 +222,7 @@ static bool confine(const struct role *r)
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return false;
 	landlock(NULL, NULL);
-	return load_seccomp(SCMP_ACT_KILL_PROCESS, r->syscalls);
+	return load_seccomp(SCMP_ACT_KILL_PROCESS, r->syscalls, r->answered);
 }
 
 static size_t count_fds(int *fds)
@@ -291,7 +293,7 @@ int role_confine(const struct confinement *c, struct err *e)
 	if (c->read)
 		landlock(c->read, c->write);
 	/* Refused and not killed: what dies of a call that is new to it guards nothing. */
-	if (!load_seccomp(SCMP_ACT_ERRNO(EPERM), c->syscalls))
+	if (!load_seccomp(SCMP_ACT_ERRNO(EPERM), c->syscalls, NULL))
 		return err_set(e, -EPERM, "seccomp cannot be set up");
 	return 0;
 }

@@ -11,9 +11,10 @@
 #include "ui/via.h"
 
 const struct opt block_opts[] = {
-    {"feed", 0, OPT_LIST, "FILE", "block what this list names; - is standard input"},
+    {"feed", 0, OPT_LIST, "FILE|URL", "block what this list names; - is standard input"},
     {"feed-format", 0, OPT_TEXT, "F",
      "list, netset, csv, nft, stix or misp (default: found out by looking)"},
+    {"feed-ca", 0, OPT_TEXT, "FILE", "authorities (PEM) for a URL, in place of the system's"},
     {"allow", 0, OPT_LIST, "PREFIX|FILE",
      "never block these because of a feed; a list in any of the formats, or a MISP warning list"},
     {"via", 0, OPT_LIST, "POINT,…", "enforcement points that do it (default: self)"},
@@ -128,7 +129,7 @@ int verb_block(struct ctx *c, const struct args *a)
 		out_error(&c->out, "there is nothing to block: give TARGET or --feed");
 		r = EXIT_USAGE;
 	}
-	if (r == EXIT_DONE) {
+	if (r == EXIT_DONE && !feeds_hold(&k)) {
 		buf_addf(&question, "Block ");
 		targets_text(&k.order, &question);
 		if (args_has(a, "via")) {

@@ -11,6 +11,7 @@
 
 #include "base/sys.h"
 #include "base/table.h"
+#include "enforce/feed/fetch.h"
 #include "enforce/feed/role.h"
 #include "kern/link.h"
 #include "seal/sha256.h"
@@ -42,22 +43,44 @@ static int refuse(struct cut *k, const char *guard, const char *fmt, ...)
 
 /* ---- one feed ---- */
 
-static int open_source(const char *source, int *ret, struct err *e)
+static int open_file(const char *source, int *ret, struct err *e)
 {
 	struct stat st;
-	if (strstr(source, "://"))
-		return err_set(e, -EOPNOTSUPP,
-		               "%.200s: this build reads feeds from files; fetch it first", source);
 	int fd = strcmp(source, "-") ? sys->open(source, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0)
 	                             : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
-		return err_set(e, -errno, "cannot open %.200s: %s", source, strerror(errno));
+		return err_set(e, -errno, "cannot open it: %s", strerror(errno));
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
 		sys->close(fd);
-		return err_set(e, -EISDIR, "%.200s is a directory, not a feed", source);
+		return err_set(e, -EISDIR, "it is a directory, not a feed");
 	}
 	*ret = fd;
 	return 0;
+}
+
+static int read_file(const char *source, int format, struct feed_builder *b,
+                     struct feed_report *ret, struct err *e)
+{
+	int fd = -1, r = open_file(source, &fd, e);
+	if (r < 0)
+		return r;
+	r = feed_read(fd, format, b, ret, e);
+	sys->close(fd);
+	return r;
+}
+
+/* Why it could not be fetched says more than what its beginning looked like. */
+static int read_url(struct cut *k, const char *url, int format, struct feed_builder *b,
+                    struct feed_report *ret, struct err *e)
+{
+	struct fetch f;
+	struct err read = {0};
+	int r = fetch_begin(url, args_text(k->a, "feed-ca", NULL), &f, e);
+	if (r < 0)
+		return r;
+	r = feed_read(f.body, format, b, ret, &read);
+	int fetched = fetch_end(&f, e);
+	return fetched < 0 ? fetched : r < 0 ? err_set(e, r, "%s", read.text) : 0;
 }
 
 /* Prefixes that hold whole continents are left out of what is blocked, and named. */
@@ -209,19 +232,15 @@ static int take(struct cut *k, enum feed_role role, const char *source, int form
 	struct err e = {0};
 	struct feed_builder b = {0};
 	struct feed_report rep = {0};
-	int fd = -1, r;
 	if (strlen(source) >= FEED_SOURCE_MAX)
 		return refuse(k, NULL, "%.60s…: the name of a feed is too long", source);
-	r = open_source(source, &fd, &e);
-	if (r == 0) {
-		r = feed_read(fd, format, &b, &rep, &e);
-		sys->close(fd);
-		if (r < 0)
-			err_prefix(&e, r, "%.200s", source);
-	}
+	int r = strstr(source, "://") ? read_url(k, source, format, &b, &rep, &e)
+	                              : read_file(source, format, &b, &rep, &e);
 	if (r < 0) {
 		feed_builder_free(&b);
-		return refuse(k, NULL, "%s", e.text);
+		bool named = !strncmp(e.text, source, strlen(source));
+		return refuse(k, NULL, "%.200s%s%s", named ? "" : source, named ? "" : ": ",
+		              e.text);
 	}
 	r = check_kind(k, role, source, &rep);
 	if (r == EXIT_DONE) {
@@ -291,6 +310,60 @@ int feeds_collect(struct cut *k)
 		return r;
 	r = collect_allowed(k);
 	return r == EXIT_DONE ? spare_tell(k) : r;
+}
+
+/* ---- what holds already ---- */
+
+static bool same_feeds(const struct order *a, const struct order *b)
+{
+	bool same = a->n_feeds == b->n_feeds;
+	for (size_t i = 0; same && i < a->n_feeds; i++)
+		same = a->feeds[i].role == b->feeds[i].role &&
+		       !strcmp(a->feeds[i].source, b->feeds[i].source) &&
+		       !strcmp(a->feeds[i].sha256, b->feeds[i].sha256);
+	return same;
+}
+
+/* The order that holds for good and wants just this; 0: none does. */
+static unsigned holds_already(struct cut *k)
+{
+	struct session s = {0};
+	unsigned *ids = NULL, found = 0;
+	size_t n = 0;
+	if (session_open_read(k->c, &s, NULL) < 0)
+		return 0;
+	if (s.journal)
+		journal_list_orders(s.journal, NULL, true, &ids, &n, NULL);
+	for (size_t i = 0; i < n && !found; i++) {
+		struct order o = {0};
+		struct plan p = {0};
+		struct report rep = {0};
+		if (journal_get_order(s.journal, ids[i], &o, &p, NULL, NULL) < 0)
+			continue;
+		if (o.state == ORDER_HELD && !o.n_targets && !o.deadlines.until_wall &&
+		    same_feeds(&o, &k->order) && engine_verify(s.engine, o.id, &rep, NULL) == 0 &&
+		    rep.outcome == ENGINE_DONE)
+			found = o.id;
+		report_free(&rep);
+		order_free(&o);
+		plan_free(&p);
+	}
+	free(ids);
+	session_close(&s);
+	return found;
+}
+
+bool feeds_hold(struct cut *k)
+{
+	if (!k->order.n_feeds || k->order.n_targets || k->until || k->confirm_within ||
+	    args_has(k->a, "dry-run"))
+		return false;
+	unsigned id = holds_already(k);
+	if (!id)
+		return false;
+	out_line(&k->c->out, "o%u holds just this already, read back: nothing has changed", id);
+	out_json(&k->c->out, json_pack("{s:s, s:i}", "event_type", "unchanged", "order", (int)id));
+	return true;
 }
 
 /* ---- in place of earlier orders ---- */

@@ -18,6 +18,8 @@
 /* Adds the feeds of --feed and the lists of --allow to the order, with notes about each. Nothing
  * to do without --feed. EXIT_DONE, or what to end with; it has been told then. */
 int feeds_collect(struct cut *k);
+/* Does an order hold that wants just this, for good, and reads back so? Then it has been told. */
+bool feeds_hold(struct cut *k);
 /* Once the order holds: earlier orders of the same feeds are undone. */
 void feeds_replace(struct cut *k);
 

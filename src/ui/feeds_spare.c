@@ -122,29 +122,15 @@ static bool before(const struct prefix *a, const struct prefix *b)
 	return addr_cmp(&last, &b->addr) < 0;
 }
 
-/* The first entry that might overlap p or lie behind it. Wider ones may stand far ahead of what
- * they cover: those are found from the addresses that cover p, one for each length. */
-static size_t lower(const struct feed_view *v, const struct prefix *p)
-{
-	size_t low = 0, high = v->n;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		struct prefix x = feed_prefix(&v->v[mid]);
-		if (addr_cmp(&x.addr, &p->addr) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
+/* Wider entries may stand far ahead of what they cover: those are found by the addresses at which a
+ * prefix that covers q can begin, one for each length. */
 static void hits_of(struct hits *h, const struct feed *f, const struct feed_view *v,
                     const struct feed *by, const struct feed_entry *allow, const char *why)
 {
 	struct prefix q = feed_prefix(allow);
 	for (unsigned len = 0; len < q.len; len++) {
 		struct prefix outer = prefix_of(&q.addr, len);
-		for (size_t i = lower(v, &outer); i < v->n; i++) {
+		for (size_t i = feed_lower(v, &outer.addr); i < v->n; i++) {
 			struct prefix x = feed_prefix(&v->v[i]);
 			if (!addr_equal(&x.addr, &outer.addr) || x.len > len)
 				break;
@@ -152,7 +138,7 @@ static void hits_of(struct hits *h, const struct feed *f, const struct feed_view
 				hit(h, f, &v->v[i], by, allow, why);
 		}
 	}
-	for (size_t i = lower(v, &q); i < v->n; i++) {
+	for (size_t i = feed_lower(v, &q.addr); i < v->n; i++) {
 		struct prefix x = feed_prefix(&v->v[i]);
 		if (before(&q, &x))
 			break;

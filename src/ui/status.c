@@ -6,6 +6,7 @@
 #include "ui/ctx.h"
 #include "ui/show.h"
 #include "ui/verbs.h"
+#include "ui/whence.h"
 
 const struct opt verify_opts[] = {
     {"head", 0, OPT_TEXT, "HASH", "journal: a hash noted elsewhere must stand in the chain"},
@@ -230,6 +231,17 @@ static int show_strays(struct ctx *c, struct session *s)
 	return EXIT_FOUND;
 }
 
+/* An address in place of an order: why is it blocked? */
+static int status_of_address(struct ctx *c, const struct addr *a)
+{
+	struct err e = {0};
+	struct session s = {0};
+	int r = session_open_read(c, &s, &e);
+	int code = r < 0 ? ctx_fail(c, ctx_exit_of(r), &e) : whence(c, &s, a);
+	session_close(&s);
+	return code;
+}
+
 int verb_status(struct ctx *c, const struct args *a)
 {
 	struct err e = {0};
@@ -237,6 +249,9 @@ int verb_status(struct ctx *c, const struct args *a)
 	struct view *v = NULL;
 	unsigned *ids = NULL;
 	size_t n = 0;
+	struct addr address;
+	if (a->n_pos == 1 && addr_parse(a->pos[0], &address) == 0)
+		return status_of_address(c, &address);
 	int r = session_open_read(c, &s, &e);
 	if (r == 0 && !s.journal && a->n_pos)
 		r = err_set(&e, -ENOENT, "there is no journal at %s yet, so no %s", c->state_dir,

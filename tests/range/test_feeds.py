@@ -41,6 +41,13 @@ class Bed:
             self.sh(role, "ip", *line.split())
 
     def __enter__(self):
+        try:
+            return self.build()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def build(self):
         for ns in self.ns.values():
             run("ip", "netns", "add", ns)
         v, f, c = (self.ns[r] for r in ("victim", "far", "ctr"))
@@ -173,6 +180,11 @@ def test_a_feed_cuts_both_families_the_host_and_containers(bed):
     assert bed.sh("far", "ping", "-c1", "-W0.4", "-I", BAD, VICTIM, check=False).returncode
     assert bed.sh("far", "ping", "-c1", "-W0.4", "-I", GOOD, VICTIM, check=False).returncode == 0
     assert bed.held() == {f"{BAD}/32", "2001:db8:51::/121", "198.51.100.0/24"}
+    r = bed.stanch("status", BAD)
+    assert f"o1: {BAD} of {feed}, line 3, \"the worst\": to be blocked" in r.stdout and "hold it" in r.stdout
+    assert "no order in force names it" in bed.stanch("status", GOOD).stdout
+    r = bed.block("--feed", feed)
+    assert "o1 holds just this already" in r.stdout
     r = bed.stanch("verify", "o1")
     assert r.returncode == 0 and "3 prefixes of feeds were read back" in r.stdout
     # Somebody takes one out: told, and set right.
@@ -255,12 +267,28 @@ def test_a_feed_that_fails_or_shrinks_changes_nothing(bed):
             "feed-shrink")
     r = bed.block("--feed", str(bed.tmp / "absent"), code=3)
     assert "cannot open" in r.stderr and bed.held() == held
-    r = bed.block("--feed", "https://feeds.example/x", code=3)
-    assert bed.held() == held
     bed.feed(f"{BAD}\n198.51.100.1\n")
     r = bed.block("--feed", feed, "--force", "feed-shrink")
     assert "o2 has taken its place" in r.stdout
     assert bed.held() == {f"{BAD}/32", "198.51.100.1/32"}
+
+
+def test_stored_entries_that_were_changed_are_found_out(bed):
+    feed = bed.feed(f"{BAD}\n")
+    bed.block("--feed", feed)
+    folder = bed.tmp / f"state{bed.n}" / "feeds"
+    stored = max(folder.iterdir(), key=lambda f: b"this host" not in f.read_bytes() and f.stat().st_size < 200)
+    good = stored.read_bytes()
+    stored.write_bytes(good.replace(bytes([203, 0, 113, 7]), bytes([203, 0, 113, 8])))
+    r = bed.stanch("verify", "o1")
+    assert r.returncode == 1 and "hash differs" in r.stdout, f"{r.stdout}{r.stderr}"
+    stored.write_bytes(good)
+    assert bed.stanch("verify", "o1").returncode == 0
+    # Without its entries an order can still be undone.
+    stored.unlink()
+    assert bed.stanch("verify", "o1").returncode == 1
+    assert bed.stanch("undo", "o1", "--yes").returncode == 0
+    assert bed.answers(BAD)
 
 
 def test_what_must_live_is_spared_and_told(bed):
@@ -345,6 +373,53 @@ def test_every_format_says_the_same(bed):
         assert f"{name}.feed ({name}" in r.stdout, r.stdout
         assert bed.held() - {"2a00::1/128"} == want, name
         assert bed.stanch("undo", "--all", "--yes").returncode == 0
+
+
+SERVER = """
+import http.server, ssl, sys
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b"# from afar\\n203.0.113.7\\n"
+        status = {"/ok": 200, "/cut": 200, "/moved": 301}.get(self.path, 404)
+        self.send_response(status)
+        self.send_header("Location", "https://203.0.113.200/ok")
+        self.send_header("Content-Length", str(len(body) + 9 * (self.path == "/cut")))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *a):
+        pass
+s = http.server.ThreadingHTTPServer((sys.argv[1], 443), H)
+c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+c.load_cert_chain(sys.argv[2], sys.argv[3])
+s.socket = c.wrap_socket(s.socket, server_side=True)
+print("ready", flush=True)
+s.serve_forever()
+"""
+
+
+def test_a_url_is_fetched_and_its_server_checked(bed):
+    cert, key = str(bed.tmp / "c.pem"), str(bed.tmp / "k.pem")
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+        "-subj", "/CN=feed", "-addext", f"subjectAltName=IP:{GOOD}")
+    p = subprocess.Popen(["nsenter", f"--net=/run/netns/{bed.ns['far']}", "/usr/bin/python3", "-c", SERVER, GOOD,
+                          cert, key], stdout=subprocess.PIPE, text=True)
+    try:
+        assert p.stdout.readline().strip() == "ready"
+        base, ca = f"https://{GOOD}", ("--feed-ca", cert)
+        for path, more, says in (("/ok", (), "not trusted"), ("/absent", ca, "answered 404"),
+                                 ("/moved", ca, "leads elsewhere"), ("/cut", ca, "connection was lost")):
+            r = bed.block("--feed", base + path, *more, code=3)
+            assert says in r.stderr and bed.answers(BAD), r.stderr
+        # A name that the certificate does not have.
+        r = bed.block("--feed", f"https://{BAD2}/ok", *ca, code=3)
+        bed.block("--feed", base + "/ok", *ca)
+        assert not bed.answers(BAD) and bed.answers(GOOD)
+    finally:
+        p.terminate()
+        p.wait()
+    # The server has gone: what holds stays.
+    r = bed.block("--feed", base + "/ok", *ca, code=3)
+    assert "refused" in r.stderr and not bed.answers(BAD)
 
 
 def test_isolation_and_feeds_share_a_qdisc(bed):

@@ -744,3 +744,26 @@ int bulk_strays(bool remove, struct buf *out, struct err *e)
 	free(v);
 	return r == 0 && remove ? take_away(e) : r;
 }
+
+/* ---- one address ---- */
+
+int host_ask_feeds(const struct addr *a, usec_t *ret_left, struct err *e)
+{
+	struct link *v = NULL;
+	struct bulkprog b;
+	size_t n = 0;
+	bool bridge;
+	uint64_t until = 0, now = boot_now() * 1000;
+	int r = host_devices(&v, &n, &bridge, e);
+	if (r == 0)
+		r = bulk_open(v, n, &b, e);
+	free(v);
+	if (r < 0)
+		return r;
+	r = bulkprog_find(&b, a, &until, e);
+	bulkprog_close(&b);
+	if (r < 0 || (until && until <= now))
+		return r < 0 ? r : -ENOENT;
+	*ret_left = until ? (until - now) / 1000 : 0;
+	return 0;
+}

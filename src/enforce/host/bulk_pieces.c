@@ -154,6 +154,15 @@ static int by_want(const void *a, const void *b)
 	return d ? d : (int)x->prefix.len - (int)y->prefix.len;
 }
 
+/* One feed comes sorted from its file. */
+static bool is_sorted(const struct bulk_want *v, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (by_want(&v[i - 1], &v[i]) > 0)
+			return false;
+	return true;
+}
+
 static int by_prefix(const void *a, const void *b)
 {
 	const struct prefix *x = a, *y = b;
@@ -291,7 +300,7 @@ int bulk_desired(struct bulk_want *v, size_t n, struct prefix *allow, size_t n_a
 {
 	struct bulk_sets s = {0};
 	int r = 0;
-	if (n)
+	if (!is_sorted(v, n))
 		qsort(v, n, sizeof *v, by_want);
 	if (n_allow)
 		qsort(allow, n_allow, sizeof *allow, by_prefix);

@@ -42,6 +42,10 @@ void host_look_ahead_done(void);
  * nothing. */
 int host_sustain(struct order *o, struct err *e);
 
+/* Does the kernel block this address because of a feed now? Asks the very tries that packets are
+ * held against. *ret_left: microseconds; 0: for good. -ENOENT: not blocked. */
+int host_ask_feeds(const struct addr *a, usec_t *ret_left, struct err *e);
+
 /* raw.c: the tc layer for one device; used by host.c's table of step kinds. All idempotent. */
 struct raw_report {
 	bool attached;      /* our program is on this device's egress hook and is ours by its tag */
