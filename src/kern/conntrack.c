@@ -172,6 +172,14 @@ static bool read_plain(const struct nlattr *a, struct ct_flow *f)
 	}
 }
 
+static int read_timestamp(const struct nlattr *a, void *arg)
+{
+	struct ct_flow *f = arg;
+	if (mnl_attr_get_type(a) == CTA_TIMESTAMP_START)
+		f->start_nsec = be(a, 8);
+	return MNL_CB_OK;
+}
+
 static int read_flow(const struct nlattr *a, void *arg)
 {
 	struct ct_flow *f = arg;
@@ -184,6 +192,8 @@ static int read_flow(const struct nlattr *a, void *arg)
 		return mnl_attr_parse_nested(a, read_tuple, &f->reply);
 	case CTA_PROTOINFO:
 		return mnl_attr_parse_nested(a, read_protoinfo, f);
+	case CTA_TIMESTAMP:
+		return mnl_attr_parse_nested(a, read_timestamp, f);
 	case CTA_COUNTERS_ORIG:
 	case CTA_COUNTERS_REPLY:
 		read_counters(a, f);
@@ -269,6 +279,27 @@ int ct_list(struct nl *nl, ct_fn cb, void *arg, struct err *e)
 	if (code == -EINVAL || code == -EOPNOTSUPP)
 		return err_set(e, -EOPNOTSUPP, "this kernel does not list tracked connections");
 	return code < 0 ? err_set(e, code, "listing tracked connections: %s", why.text) : 0;
+}
+
+int ct_ended_open(struct nl *nl, struct err *e)
+{
+	int r = nl_open(nl, NETLINK_NETFILTER, e);
+	if (r == 0 && (r = nl_join(nl, NFNLGRP_CONNTRACK_DESTROY, e)) < 0)
+		nl_close(nl);
+	return r;
+}
+
+static int on_ended(const struct nlmsghdr *h, void *arg)
+{
+	bool ended = h->nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE) &&
+	             h->nlmsg_len >= mnl_nlmsg_size(sizeof(struct nfgenmsg));
+	return ended ? on_flow(h, arg) : MNL_CB_OK;
+}
+
+int ct_ended_read(struct nl *nl, ct_fn cb, void *arg, uint64_t *lost, struct err *e)
+{
+	struct reading r = {.cb = cb, .arg = arg};
+	return nl_heard(nl, on_ended, &r, lost, e);
 }
 
 int ct_delete(struct nl *nl, const struct ct_flow *f, struct err *e)

@@ -36,6 +36,7 @@ struct ct_flow {
 	uint8_t tcp_state;    /* TCP_CONNTRACK_*; 0: not TCP */
 	uint16_t zone;        /* 0: the default zone */
 	bool has_counters;    /* net.netfilter.nf_conntrack_acct was on when it began */
+	uint64_t start_nsec;  /* wall; 0: net.netfilter.nf_conntrack_timestamp was off */
 	uint64_t packets_orig, bytes_orig, packets_reply, bytes_reply;
 	uint8_t raw_orig[CT_RAW_MAX]; /* the kernel's own form of orig, for ct_delete */
 	uint8_t raw_len;
@@ -47,6 +48,11 @@ const char *ct_tcp_state_str(unsigned state); /* "established", …; "" for 0 or
  * that cb may delete what it sees. -EOPNOTSUPP: this kernel cannot list (no ctnetlink). */
 typedef bool (*ct_fn)(void *arg, const struct ct_flow *f);
 int ct_list(struct nl *nl, ct_fn cb, void *arg, struct err *e);
+
+/* Connections that end tell so from then on; nl becomes a socket of its own. -EPERM. */
+int ct_ended_open(struct nl *nl, struct err *e);
+/* Those that ended since the last call, with their last counts. lost: see nl_heard. */
+int ct_ended_read(struct nl *nl, ct_fn cb, void *arg, uint64_t *lost, struct err *e);
 
 /* Deletes exactly this entry (tuple, zone and id). -ENOENT: gone already, or replaced by another
  * one. */

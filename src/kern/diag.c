@@ -214,6 +214,21 @@ int diag_inet(struct nl *nl, int family, int proto, uint32_t states, diag_sock_f
 	return code;
 }
 
+int diag_ended_open(struct nl *nl, struct err *e)
+{
+	int r = nl_open(nl, NETLINK_SOCK_DIAG, e);
+	if (r == 0 && ((r = nl_join(nl, SKNLGRP_INET_TCP_DESTROY, e)) < 0 ||
+	               (r = nl_join(nl, SKNLGRP_INET6_TCP_DESTROY, e)) < 0))
+		nl_close(nl);
+	return r;
+}
+
+int diag_ended_read(struct nl *nl, diag_sock_fn cb, void *arg, uint64_t *lost, struct err *e)
+{
+	struct reading r = {.sock = cb, .arg = arg, .proto = IPPROTO_TCP};
+	return nl_heard(nl, on_sock, &r, lost, e);
+}
+
 int diag_destroy(struct nl *nl, const struct diag_sock *s, struct err *e)
 {
 	char bytes[128] = {0};

@@ -80,6 +80,13 @@ typedef bool (*diag_sock_fn)(void *arg, const struct diag_sock *s);
 int diag_inet(struct nl *nl, int family, int proto, uint32_t states, diag_sock_fn cb, void *arg,
               struct err *e);
 
+/* TCP sockets that are gone for good tell so from then on; nl becomes a socket of its own. -EPERM
+ * without CAP_NET_ADMIN. */
+int diag_ended_open(struct nl *nl, struct err *e);
+/* Those since the last call, with their last tcp_info; inode and uid are not told. lost: see
+ * nl_heard. */
+int diag_ended_read(struct nl *nl, diag_sock_fn cb, void *arg, uint64_t *lost, struct err *e);
+
 /* Closes the socket as if by an error: its holder gets ECONNABORTED, a TCP peer a RST (if that may
  * pass). -ENOENT: gone already; -EOPNOTSUPP: not offered by this kernel (CONFIG_INET_DIAG_DESTROY);
  * -EPERM. */

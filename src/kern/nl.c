@@ -21,6 +21,8 @@
 #define RECEIVE_BUFFER (4 << 20)
 #define DATAGRAM_MAX   (1 << 16)
 #define DUMP_MAX       (1u << 30)
+#define EVENT_BUFFER   (32 << 20)
+#define EVENTS_AT_ONCE 262144u /* then others get their turn */
 #define BATCH_MAX      (1u << 29)
 
 #define PORTS_KEPT 256
@@ -283,6 +285,41 @@ int nl_talk(struct nl *nl, struct nlmsghdr *request, mnl_cb_t cb, void *arg, str
 	}
 	return err_set(e, -EAGAIN, "the kernel's tables changed during each of %d readings",
 	               DUMP_TRIES);
+}
+
+int nl_join(struct nl *nl, unsigned group, struct err *e)
+{
+	if (sys->setsockopt(nl->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)
+		return err_set(e, -errno, "listening to netlink group %u: %s", group,
+		               strerror(errno));
+	set_buffer(nl->fd, SO_RCVBUFFORCE, SO_RCVBUF, EVENT_BUFFER);
+	return 0;
+}
+
+int nl_heard(struct nl *nl, mnl_cb_t cb, void *arg, uint64_t *lost, struct err *e)
+{
+	_cleanup_free_ char *p = malloc(DATAGRAM_MAX);
+	if (!p)
+		return err_set(e, -ENOMEM, "out of memory for netlink events");
+	for (unsigned i = 0; i < EVENTS_AT_ONCE; i++) {
+		struct err why = {0};
+		ssize_t n = receive(nl, p, DATAGRAM_MAX, 0, &why);
+		if (n == -ETIMEDOUT)
+			return 0;
+		if (n == -ENOBUFS) {
+			++*lost;
+			continue;
+		}
+		if (n < 0)
+			return err_set(e, (int)n, "%s", why.text);
+		const struct nlmsghdr *h = (const struct nlmsghdr *)p;
+		for (int left = (int)n; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+			int r = call_back(cb, arg, h, e);
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
 }
 
 /* Numbers the messages of a batch; how many there are, 0 when the bytes are no messages. */

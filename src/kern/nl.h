@@ -28,6 +28,11 @@ bool nl_was_ours(uint32_t port);
  * it is whole: one that the kernel marks as interrupted is asked for again, at most 5 times
  * (-EAGAIN then). cb returns MNL_CB_OK, or MNL_CB_ERROR with errno set. */
 int nl_talk(struct nl *nl, struct nlmsghdr *request, mnl_cb_t cb, void *arg, struct err *e);
+/* Hears what the kernel tells everyone in a group, from now on; for a socket of its own. */
+int nl_join(struct nl *nl, unsigned group, struct err *e);
+/* Hands what was heard so far to cb, and does not wait. Each time that the kernel says that it had
+ * no room for some, *lost grows by 1. */
+int nl_heard(struct nl *nl, mnl_cb_t cb, void *arg, uint64_t *lost, struct err *e);
 /* Sends n bytes of many messages (an nftables batch) in one piece, numbered here, and reads n_acks
  * acks (messages that have NLM_F_ACK): 0 only if none was refused; the first refusal's index
  * (message number in the batch, from 0) goes to *ret_at, which may be NULL. With n_acks 0 only

@@ -641,3 +641,49 @@ int observe_bpf_run(const struct observe_job *job, owned_flow_fn flow, struct so
 	tier_bpf_close(t);
 	return r;
 }
+
+static int ops_open(const struct observe_job *job, owned_flow_fn flow, void **ret, struct err *e)
+{
+	struct tier_bpf *t;
+	int r = tier_bpf_open(job, flow, &t, e);
+
+	if (r == 0)
+		*ret = t;
+	return r;
+}
+
+static int ops_tick(void *ctx, struct err *e)
+{
+	return tier_bpf_tick(ctx, e);
+}
+
+static int ops_flush(void *ctx, struct err *e)
+{
+	return tier_bpf_flush(ctx, e);
+}
+
+static void ops_stats(const void *ctx, struct source_stats *ret)
+{
+	tier_bpf_stats(ctx, ret);
+}
+
+static const char *ops_blind(const void *ctx)
+{
+	return tier_bpf_blind(ctx);
+}
+
+static void ops_close(void *ctx)
+{
+	tier_bpf_close(ctx);
+}
+
+const struct tier_ops tier_bpf_ops = {
+    .name = TIER_BPF_NAME,
+    .knows_owners = true,
+    .open = ops_open,
+    .tick = ops_tick,
+    .flush = ops_flush,
+    .stats = ops_stats,
+    .blind = ops_blind,
+    .close = ops_close,
+};

@@ -25,13 +25,9 @@
 #define STANCH_OBSERVE_TIER_BPF_H
 
 #include "kern/watchprog.h"
-#include "observe/role.h"
+#include "observe/tier.h"
 
 #define TIER_BPF_NAME "bpf"
-
-/* owner is valid in the call; pid 0 and why_unknown where it is not known. */
-typedef void (*owned_flow_fn)(void *arg, const struct flow *f, const struct owner *owner,
-                              bool final);
 
 struct tier_bpf;
 

@@ -14,7 +14,6 @@
 #include "base/sys.h"
 #include "kern/link.h"
 #include "observe/role.h"
-#include "observe/tier_bpf.h"
 #include "observe/watch.h"
 #include "ui/args.h"
 #include "ui/ctx.h"
@@ -22,6 +21,7 @@
 #include "ui/screen.h"
 #include "ui/stop.h"
 #include "ui/verbs.h"
+#include "ui/watch_ladder.h"
 #include "ui/watch_show.h"
 #include "ui/watch_write.h"
 #include "wire/fwlog.h"
@@ -33,7 +33,8 @@ const struct opt watch_opts[] = {
     {"run", 0, OPT_DURATION, "DUR", "stop after that long (default: at Ctrl-C)"},
     {"top", 0, OPT_COUNT, "N", "rows of each table (default 10); tables instead of the screen"},
     {"learn", 0, OPT_FLAG, NULL, "live: what is seen now counts as usual from tomorrow on"},
-    {"tier", 0, OPT_TEXT, "T", "insist on this way of looking: bpf, tpacket_v3, or file"},
+    {"tier", 0, OPT_TEXT, "T",
+     "insist on this way of looking: bpf, tpacket_v3, conntrack, inet_diag, or file"},
     {"write", 0, OPT_TEXT, "FILE",
      "write the packets of what is found to this pcapng file, which must not exist"},
     {"select", 0, OPT_LIST, "TARGET",
@@ -49,11 +50,6 @@ const struct opt watch_opts[] = {
 #define TICKS_A_SCREEN 5
 #define FOUND_MAX      256
 #define OUT_BUFFER     (1u << 18)
-#define BLIND_LIVE                                                                                 \
-	"no owner for sockets that are gone before a look at them; no other network namespaces"
-
-/* The rungs of the ladder, best first. */
-enum rung { RUNG_ANY, RUNG_BPF, RUNG_PACKETS, RUNG_FILE };
 
 struct watching {
 	struct ctx *c;
@@ -61,14 +57,12 @@ struct watching {
 	int log_format;
 	struct watch_screen *screen; /* NULL: none */
 	struct screen_about about;
-	char blind[768]; /* what this tier does not see; "" for captures and logs */
+	struct ladder ladder; /* what counts, and what it does not see */
 	size_t top;
 	struct watch *watch;
 	struct baseline *baseline; /* live: what was usual before; NULL: not known */
 	bool learn;
-	struct tier_bpf *bpf; /* counts and owners come from there; NULL: from the packets */
-	struct err trouble;   /* why it had to stop */
-	enum rung rung;
+	struct err trouble;              /* why it had to stop */
 	bool named;                      /* interfaces were given */
 	struct finding found[FOUND_MAX]; /* told and, if that was possible, stored */
 	size_t n_found, n_findings;
@@ -198,17 +192,18 @@ static void report(void *arg, const struct finding *now)
 	w->n_findings += w->final && f.score >= FINDING_SCORE_LOOK;
 }
 
-/* What the programs counted; drops are the capture's, which brings the names. */
+/* What the kernel's counters say; drops are the capture's, too, which brings the names. */
 static void merge_stats(struct watching *w, struct source_stats *s)
 {
+	const struct ladder *l = &w->ladder;
 	uint64_t dropped = s->dropped;
 
-	if (w->live && !w->bpf && w->watch)
+	if (l->ops) {
+		l->ops->stats(l->ctx, s);
+		s->dropped += dropped;
+	}
+	if (w->live && w->watch && !(l->ops && l->ops->knows_owners))
 		s->unowned = watch_unowned(w->watch);
-	if (!w->bpf)
-		return;
-	tier_bpf_stats(w->bpf, s);
-	s->dropped += dropped;
 }
 
 static void on_tick(void *arg, const struct source_stats *packets)
@@ -216,17 +211,27 @@ static void on_tick(void *arg, const struct source_stats *packets)
 	struct watching *w = arg;
 	struct source_stats merged = *packets, *s = &merged;
 
-	if (w->bpf && !w->trouble.code && tier_bpf_tick(w->bpf, &w->trouble) < 0)
+	const struct ladder *l = &w->ladder;
+
+	if (l->ops && !w->trouble.code && l->ops->tick(l->ctx, &w->trouble) < 0)
 		stop_asked = 1;
 	merge_stats(w, s);
 	watch_tick(w->watch);
 	if (++w->ticks % TICKS_A_SCREEN)
 		return;
 	watch_findings(w->watch, report, w, NULL);
+	ladder_look(&w->ladder);
 	if (w->screen)
 		screen_second(w->screen, w->watch, s);
 	else
 		fflush(w->c->out.to);
+}
+
+/* The last counts. */
+static void flush_counts(struct watching *w)
+{
+	if (w->ladder.ops && w->watch && !w->trouble.code)
+		w->ladder.ops->flush(w->ladder.ctx, &w->trouble);
 }
 
 /* What is found at the very end is wanted, too. */
@@ -235,8 +240,7 @@ static void settle(struct watching *w)
 	if (w->settled)
 		return;
 	w->settled = true;
-	if (w->bpf && !w->trouble.code)
-		tier_bpf_flush(w->bpf, &w->trouble);
+	flush_counts(w);
 	watch_findings(w->watch, report, w, NULL);
 }
 
@@ -313,7 +317,7 @@ static void enter_screen(struct watching *w, const char *const *where, size_t n)
 	    .what = w->live ? NULL : where[0],
 	    .iface = where,
 	    .n_ifaces = w->live ? n : 0,
-	    .blind = w->blind,
+	    .blind = w->ladder.blind,
 	    .contain = verb_find(verb_table, "contain") != NULL,
 	};
 	if (w->on_screen && screen_open(w->c, &w->about, &w->screen, &e) < 0)
@@ -355,7 +359,7 @@ static int conclude(struct watching *w, int r, const struct source_stats *s, con
 		losses = watch_losses(w->watch);
 		for (size_t i = 0; i < w->n_notes; i++)
 			show_note(o, w->notes[i]);
-		show_stats(o, s, pairs_rest(all), &losses, w->live ? w->blind : NULL);
+		show_stats(o, s, pairs_rest(all), &losses, w->live ? w->ladder.blind : NULL);
 	}
 	k = end_writing(w, any);
 	if (limits[0])
@@ -395,68 +399,57 @@ static struct observe_job job_of(struct watching *w, const char *const *where, s
 	};
 }
 
-static int rung_of(const char *tier, bool live, struct err *e)
+/* The kernel's counters alone: nobody is named. */
+static void count_only(struct watching *w, const struct observe_job *job, const struct err *why,
+                       struct source_stats *s)
 {
-	static const struct {
-		const char *name;
-		enum rung rung;
-		bool live;
-	} rungs[] = {
-	    {"bpf", RUNG_BPF, true},
-	    {"tpacket_v3", RUNG_PACKETS, true},
-	    {"file", RUNG_FILE, false},
-	};
+	char note[256];
+	usec_t until = job->run ? boot_now() + job->run : 0, due = boot_now(), begin;
 
-	if (!tier)
-		return RUNG_ANY;
-	for (size_t i = 0; i < ARRAY_SIZE(rungs); i++)
-		if (rungs[i].live == live && !strcmp(rungs[i].name, tier))
-			return (int)rungs[i].rung;
-	return err_set(e, -EOPNOTSUPP, "there is no tier %.32s for %s; there %s", tier,
-	               live ? "an interface" : "a capture",
-	               live ? "are: bpf, tpacket_v3" : "is: file");
-}
-
-/* Opens the programs where they are wanted and possible. job must stay. 0 also where one rung down
- * is to be taken; what is not seen there, and why it had to be, is in w->blind. */
-static int open_bpf(struct watching *w, const struct observe_job *job, struct err *e)
-{
-	struct err why = {0};
-
-	if (!w->live)
-		return 0;
-	if (w->rung != RUNG_PACKETS && tier_bpf_open(job, on_owned_flow, &w->bpf, &why) == 0) {
-		snprintf(w->blind, sizeof(w->blind), "%s", tier_bpf_blind(w->bpf));
-		return 0;
-	}
-	if (w->rung == RUNG_BPF)
-		return err_set(e, why.code, "%s", why.text);
-	snprintf(w->blind, sizeof(w->blind), "%s%s%s", BLIND_LIVE,
-	         why.code ? "; no tier bpf: " : "", why.text);
-	return 0;
-}
-
-/* The source: packets in the child, and the programs' counts with each of its ticks. Without the
- * right to packet sockets the programs count alone, and nobody is named. */
-static int observe(struct watching *w, const struct observe_job *job, struct source_stats *s,
-                   char limits[static 128], struct err *e)
-{
-	usec_t until = job->run ? boot_now() + job->run : 0;
-	usec_t due = boot_now();
-	int r = observe_run(job, s, limits, e);
-
-	if (r != -EPERM || !w->bpf || s->packets || w->write)
-		return r;
-	on_note(w, "no names and no protocols: packets could not be read without CAP_NET_RAW");
-	*e = (struct err){0};
+	snprintf(note, sizeof(note), "no names and no protocols: %.200s",
+	         why->text[0] ? why->text : "no packets are read");
+	on_note(w, note);
 	while (!stop_asked && (!until || boot_now() < until)) {
 		sys->poll(NULL, 0, OBSERVE_IDLE_MSEC);
 		on_idle(w);
-		if (boot_now() < due)
+		if ((begin = boot_now()) < due)
 			continue;
-		due = boot_now() + TICK_MSEC * USEC_PER_MSEC;
+		*s = (struct source_stats){0};
 		on_tick(w, s);
+		/* Never more than half of the time for reading, whatever the flood. */
+		due = boot_now() - begin;
+		due = boot_now() +
+		      (due > TICK_MSEC * USEC_PER_MSEC ? due : TICK_MSEC * USEC_PER_MSEC);
 	}
+}
+
+static bool wants_packets(const struct ladder *l)
+{
+	return !l->ops || l->ops->knows_owners;
+}
+
+/* The source: packets in the child, and the kernel's counts with each of its ticks. Without the
+ * right to packet sockets those count alone. */
+static int observe(struct watching *w, const struct observe_job *job,
+                   const struct observe_job *counted, struct source_stats *s,
+                   char limits[static 128], struct err *e)
+{
+	struct err why = {0};
+	int r;
+
+	if (wants_packets(&w->ladder)) {
+		r = observe_run(job, s, limits, e);
+		why = *e;
+		if (r != -EPERM || s->packets || w->write || !w->live)
+			return r;
+	} else if (w->write) {
+		return err_set(e, -EOPNOTSUPP, "--write needs packets, and tier %s has none",
+		               w->ladder.ops->name);
+	}
+	if (!w->ladder.ops && (r = ladder_down(&w->ladder, counted, on_owned_flow, e)) < 0)
+		return r;
+	*e = (struct err){0};
+	count_only(w, job, &why, s);
 	return 0;
 }
 
@@ -508,7 +501,7 @@ static int begin(struct watching *w, const struct observe_job *counted, struct e
 	    .final = w->c->out.json || w->on_screen ? on_final : NULL,
 	    .resolvers = around.resolvers,
 	};
-	int r = open_bpf(w, counted, e);
+	int r = w->live ? ladder_open(&w->ladder, counted, on_owned_flow, e) : 0;
 
 	if (r < 0)
 		return r;
@@ -521,15 +514,14 @@ static int begin(struct watching *w, const struct observe_job *counted, struct e
 	if (w->live)
 		surroundings_read(&around, NULL);
 	config.n_resolvers = around.n_resolvers;
-	config.look_at_owners = w->live && !w->bpf;
+	config.look_at_owners = w->live && !(w->ladder.ops && w->ladder.ops->knows_owners);
 	return watch_new(&config, &w->watch, e);
 }
 
 /* The last counts, and what went wrong on the way. */
 static int finish(struct watching *w, struct source_stats *s, int r, struct err *e)
 {
-	if (w->bpf && w->watch && !w->trouble.code)
-		tier_bpf_flush(w->bpf, &w->trouble);
+	flush_counts(w);
 	merge_stats(w, s);
 	save_baseline(w);
 	return r || !w->trouble.code ? r : err_set(e, w->trouble.code, "%s", w->trouble.text);
@@ -551,16 +543,16 @@ static int run(struct watching *w, const struct args *a, const char *const *wher
 	counted.n = w->named ? n : 0;
 	counted.tick = NULL;
 	r = begin(w, &counted, &e);
-	if (w->bpf) {
+	if (w->ladder.ops) {
 		job.flow = NULL;
 		job.resume = NULL;
 	}
 	if (!r) {
 		enter_screen(w, where, n);
-		r = observe(w, &job, &s, limits, &e);
+		r = observe(w, &job, &counted, &s, limits, &e);
 	}
 	r = conclude(w, finish(w, &s, r, &e), &s, limits, &e);
-	tier_bpf_close(w->bpf);
+	ladder_close(&w->ladder);
 	return r;
 }
 
@@ -625,9 +617,8 @@ int verb_watch(struct ctx *c, const struct args *a)
 		err_set(&e, -EINVAL, "--top %" PRIu64 " is too many, at most %d", top, TOP_MAX);
 		return ctx_fail(c, EXIT_USAGE, &e);
 	}
-	if ((r = rung_of(args_text(a, "tier", NULL), w.live, &e)) < 0)
+	if (ladder_init(&w.ladder, args_text(a, "tier", NULL), w.live, &e) < 0)
 		return ctx_fail(c, EXIT_REFUSED, &e);
-	w.rung = (enum rung)r;
 	w.on_screen = !args_has(a, "top") && screen_possible(c);
 	setvbuf(c->out.to, NULL, _IOFBF, OUT_BUFFER);
 	r = w.live ? run_live(&w, a) : run(&w, a, &file, 1);
