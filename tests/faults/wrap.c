@@ -51,7 +51,7 @@ static void crypto_free(void *p, const char *file, int line)
 	free(p);
 }
 
-static const char *count_file;
+static char count_file[4096]; /* a copy: stanch wipes its environment */
 
 static void write_counts(void)
 {
@@ -69,14 +69,15 @@ __attribute__((constructor)) static void arm(int argc, char **argv, char **envp)
 {
 	CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free);
 	const char *spec = getenv("STANCH_FAULT");
-	count_file = getenv("STANCH_FAULT_COUNT");
+	const char *to = getenv("STANCH_FAULT_COUNT");
 	/* Children that take another role start from the same file: they run without faults. */
-	if ((!spec && !count_file) || (argc > 1 && argv[1][0] == '@'))
+	if ((!spec && !to) || (argc > 1 && argv[1][0] == '@'))
 		return;
 	if (!fault_arm(spec)) {
 		fprintf(stderr, "STANCH_FAULT=\"%s\" is not a fault\n", spec);
 		_Exit(99);
 	}
-	if (count_file)
+	snprintf(count_file, sizeof count_file, "%s", to ? to : "");
+	if (count_file[0])
 		atexit(write_counts);
 }
