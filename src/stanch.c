@@ -6,6 +6,7 @@
 #include "enforce/feed/fetch.h"
 #include "enforce/feed/role.h"
 #include "enforce/host/host.h"
+#include "enforce/junos/junos.h"
 #include "observe/role.h"
 #include "priv/role.h"
 #include "ui/verbs.h"
@@ -16,6 +17,7 @@ const struct point point_table[] = {
 const size_t point_table_n = ARRAY_SIZE(point_table);
 
 const struct driver_ops *const driver_table[] = {
+    &junos_driver,
     NULL,
 };
 

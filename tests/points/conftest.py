@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Beds for the tests of points beyond this host."""
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+
+@pytest.fixture
+def netconf():
+    if os.geteuid() != 0:
+        pytest.skip("needs root for sshd")
+    import netconf_bed
+    with netconf_bed.NetconfBed() as b:
+        yield b
+
+
+@pytest.fixture
+def junos():
+    import netconf_bed
+    with netconf_bed.JunosBed() as b:
+        yield b
