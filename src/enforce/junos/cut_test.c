@@ -136,69 +136,69 @@ static void rendered(void **unused)
 	junos_cut_free(&c);
 }
 
+static const struct {
+	const char *terms;
+	enum verdict verdict;
+} standing[] = {
+    {"", VERDICT_ABSENT},
+    {"<term><name>stanch-0123456789ab-in-cut</name><from><source-address><name>192.0.2.10/"
+     "32"
+     "</name></source-address></from><then><count>stanch-0123456789ab</count><discard/></"
+     "then>"
+     "</term>",
+     VERDICT_HOLDS},
+    {"<term "
+     "inactive=\"inactive\"><name>stanch-0123456789ab-in-cut</name><from><source-address>"
+     "<name>192.0.2.10/32</name></source-address></from><then><count>stanch-0123456789ab</"
+     "count>"
+     "<discard/></then></term>",
+     VERDICT_DRIFTED},
+    {"<term><name>evil</name><then><accept/></then></term>"
+     "<term><name>stanch-0123456789ab-in-cut</name><from><source-address><name>192.0.2.10/"
+     "32"
+     "</name></source-address></from><then><count>stanch-0123456789ab</count><discard/></"
+     "then>"
+     "</term>",
+     VERDICT_DRIFTED},
+    {"<term><name>stanch-bbbbbbbbbbbb-in-cut</name><then><discard/></then></term>"
+     "<term><name>stanch-0123456789ab-in-cut</name><from><source-address><name>192.0.2.10/"
+     "32"
+     "</name></source-address></from><then><count>stanch-0123456789ab</count><discard/></"
+     "then>"
+     "</term>",
+     VERDICT_HOLDS},
+    {"<term><name>stanch-0123456789ab-in-cut</name><from><source-address><name>192.0.2.11/"
+     "32"
+     "</name></source-address></from><then><count>stanch-0123456789ab</count><discard/></"
+     "then>"
+     "</term>",
+     VERDICT_DRIFTED},
+    {"<term><name>stanch-0123456789ab-in-cut</name><from><source-address><name>192.0.2.10/"
+     "32"
+     "</name></source-address><protocol>icmp</protocol></"
+     "from><then><count>stanch-0123456789ab"
+     "</count><discard/></then></term>",
+     VERDICT_DRIFTED},
+};
 /* What is rendered, put into the configuration as a device would, reads back as ours. */
 static void compared(void **unused)
 {
-	static const struct {
-		const char *terms;
-		enum verdict verdict;
-	} cases[] = {
-	    {"", VERDICT_ABSENT},
-	    {"<term><name>stanch-0123456789ab-in-cut</name><from><source-address><name>192.0.2.10/"
-	     "32"
-	     "</name></source-address></from><then><count>stanch-0123456789ab</count><discard/></"
-	     "then>"
-	     "</term>",
-	     VERDICT_HOLDS},
-	    {"<term "
-	     "inactive=\"inactive\"><name>stanch-0123456789ab-in-cut</name><from><source-address>"
-	     "<name>192.0.2.10/32</name></source-address></from><then><count>stanch-0123456789ab</"
-	     "count>"
-	     "<discard/></then></term>",
-	     VERDICT_DRIFTED},
-	    {"<term><name>evil</name><then><accept/></then></term>"
-	     "<term><name>stanch-0123456789ab-in-cut</name><from><source-address><name>192.0.2.10/"
-	     "32"
-	     "</name></source-address></from><then><count>stanch-0123456789ab</count><discard/></"
-	     "then>"
-	     "</term>",
-	     VERDICT_DRIFTED},
-	    {"<term><name>stanch-bbbbbbbbbbbb-in-cut</name><then><discard/></then></term>"
-	     "<term><name>stanch-0123456789ab-in-cut</name><from><source-address><name>192.0.2.10/"
-	     "32"
-	     "</name></source-address></from><then><count>stanch-0123456789ab</count><discard/></"
-	     "then>"
-	     "</term>",
-	     VERDICT_HOLDS},
-	    {"<term><name>stanch-0123456789ab-in-cut</name><from><source-address><name>192.0.2.11/"
-	     "32"
-	     "</name></source-address></from><then><count>stanch-0123456789ab</count><discard/></"
-	     "then>"
-	     "</term>",
-	     VERDICT_DRIFTED},
-	    {"<term><name>stanch-0123456789ab-in-cut</name><from><source-address><name>192.0.2.10/"
-	     "32"
-	     "</name></source-address><protocol>icmp</protocol></"
-	     "from><then><count>stanch-0123456789ab"
-	     "</count><discard/></then></term>",
-	     VERDICT_DRIFTED},
-	};
 	static const junos_tag_t tags[] = {"stanch-bbbbbbbbbbbb"};
 	static const struct junos_others others = {tags, 1};
 	struct junos_cut c = cut_of(one, 1);
 	struct err e = {0};
 	assert_int_equal(junos_find_places(&c, config, "ge-0/0/0.0", &e), 0);
 	c.n_places = 1;
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+	for (size_t i = 0; i < sizeof standing / sizeof standing[0]; i++) {
 		struct buf text = BUF_INIT(16384), drift = BUF_INIT(4096);
 		struct junos_reading reading;
 		struct xml_doc *d;
 		const char *at = strstr(config_text, "<term><name>all");
 		buf_add(&text, config_text, (size_t)(at - config_text));
-		buf_addf(&text, "%s%s", cases[i].terms, at);
+		buf_addf(&text, "%s%s", standing[i].terms, at);
 		assert_int_equal(xml_parse(text.data, text.len, &d, &e), 0);
 		junos_compare(&c, xml_root(d), &others, &reading, &drift);
-		if (reading.verdict != cases[i].verdict)
+		if (reading.verdict != standing[i].verdict)
 			fail_msg("case %zu: %s\n%s", i, verdict_str(reading.verdict),
 			         buf_str(&drift));
 		assert_int_equal(drift.len == 0, reading.verdict == VERDICT_HOLDS);
