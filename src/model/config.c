@@ -14,18 +14,43 @@ static int room(size_t n, struct err *e)
 	return err_set(e, -E2BIG, "takes at most %d values", CONFIG_LIST_MAX);
 }
 
-static int set_state(struct config *c, const char *s, struct err *e)
+static int set_path(char dst[static CONFIG_STATE_MAX], const char *s, struct err *e)
 {
 	if (s[0] != '/')
 		return err_set(e, -EINVAL, "\"%.60s\" is not an absolute path", s);
-	if (strlen(s) >= sizeof c->state)
+	if (strlen(s) >= CONFIG_STATE_MAX)
 		return err_set(e, -EINVAL, "the path is longer than %d bytes",
 		               CONFIG_STATE_MAX - 1);
 	for (const char *p = s; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return err_set(e, -EINVAL, "the path has a control character in it");
-	strcpy(c->state, s);
+	strcpy(dst, s);
 	return 0;
+}
+
+static int set_state(struct config *c, const char *s, struct err *e)
+{
+	return set_path(c->state, s, e);
+}
+
+static int set_geo_country(struct config *c, const char *s, struct err *e)
+{
+	return set_path(c->geo_country, s, e);
+}
+
+static bool get_geo_country(const struct config *c, size_t i, char *dst, size_t n)
+{
+	return i == 0 && c->geo_country[0] && snprintf(dst, n, "%s", c->geo_country) >= 0;
+}
+
+static int set_geo_asn(struct config *c, const char *s, struct err *e)
+{
+	return set_path(c->geo_asn, s, e);
+}
+
+static bool get_geo_asn(const struct config *c, size_t i, char *dst, size_t n)
+{
+	return i == 0 && c->geo_asn[0] && snprintf(dst, n, "%s", c->geo_asn) >= 0;
 }
 
 static bool get_state(const struct config *c, size_t i, char *dst, size_t n)
@@ -166,8 +191,15 @@ const struct config_key config_keys[] = {
     {"on_expiry", CONFIG_ENUM, "open|widen",
      "What it does. Not set: widen if break_glass names a prefix, else open.", set_on_expiry,
      get_on_expiry},
+    {"geo_country", CONFIG_TEXT, "FILE",
+     "A file in MaxMind's format that watch takes countries from. Not set: none.", set_geo_country,
+     get_geo_country},
+    {"geo_asn", CONFIG_TEXT, "FILE", "The same for autonomous systems; it may be the same file.",
+     set_geo_asn, get_geo_asn},
     {NULL},
 };
+_Static_assert(sizeof config_keys / sizeof config_keys[0] <= CONFIG_KEYS_MAX + 1,
+               "each key has its line");
 
 void config_init(struct config *c)
 {
@@ -188,6 +220,12 @@ const struct config_key *config_key_find(const char *name)
 		if (!strcmp(k->name, name))
 			return k;
 	return NULL;
+}
+
+unsigned config_line(const struct config *c, const char *name)
+{
+	const struct config_key *k = config_key_find(name);
+	return k ? c->line[k - config_keys] : 0;
 }
 
 enum on_expiry config_on_expiry(const struct config *c)
@@ -214,6 +252,8 @@ int config_print(const struct config *c, struct buf *out)
 	char text[CONFIG_STATE_MAX];
 	for (const struct config_key *k = config_keys; k->name; k++) {
 		bool list = k->type == CONFIG_LIST;
+		if (!list && !k->get(c, 0, text, sizeof text))
+			continue;
 		buf_addf(out, "%s = %s", k->name, list ? "{" : "");
 		for (size_t i = 0; k->get(c, i, text, sizeof text); i++) {
 			if (i)

@@ -20,6 +20,7 @@
 #define STATE_DIR_DEFAULT   "/var/lib/stanch"
 #define CONFIG_LIST_MAX     64
 #define CONFIG_STATE_MAX    256
+#define CONFIG_KEYS_MAX     16
 
 /* "--keep-in PREFIX[@LOCALPORT]" */
 struct keep_in {
@@ -42,7 +43,9 @@ struct config {
 	usec_t confirm_within;
 	enum on_expiry on_expiry;
 	struct inventory *inventory; /* owned by who loaded it; NULL: no section was read */
-	bool on_expiry_given;        /* else: widen when break_glass is set, open when not */
+	char geo_country[CONFIG_STATE_MAX], geo_asn[CONFIG_STATE_MAX]; /* absolute; "" none */
+	unsigned line[CONFIG_KEYS_MAX]; /* where the i-th key was set last; 0: nowhere */
+	bool on_expiry_given;           /* else: widen when break_glass is set, open when not */
 };
 
 enum config_type { CONFIG_TEXT, CONFIG_DURATION, CONFIG_ENUM, CONFIG_LIST };
@@ -63,6 +66,7 @@ extern const struct config_key config_keys[]; /* ended by a NULL name */
 void config_init(struct config *c); /* the defaults */
 void config_free(struct config *c); /* what it owns */
 const struct config_key *config_key_find(const char *name);
+unsigned config_line(const struct config *c, const char *name); /* 0: not set in a file */
 enum on_expiry config_on_expiry(const struct config *c);
 /* The canonical form: every key, in the table's order, then assets and points. Parses back to the
  * same. */

@@ -56,6 +56,8 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	int r = k ? once(k, &why) : -EINVAL;
 	if (r == 0)
 		r = k->set(reading.config, value, &why);
+	if (r == 0)
+		reading.config->line[k - config_keys] = (unsigned)cfg->line;
 	*(const char **)result = value;
 	if (r < 0)
 		cfg_error(cfg, "%s: %s", cfg_opt_name(opt), why.text);

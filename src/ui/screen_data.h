@@ -14,6 +14,7 @@
 #define STANCH_UI_SCREEN_DATA_H
 
 #include "kern/link.h"
+#include "observe/geo.h"
 #include "observe/watch.h"
 #include "ui/rate_table.h"
 
@@ -55,8 +56,9 @@ struct screen_about {
 	const char *what;         /* a capture's or a log's name; live: NULL */
 	const char *const *iface; /* live: n_ifaces names, 0: all that are up but lo */
 	size_t n_ifaces;
-	const char *blind; /* what this way of looking does not see; "" nothing */
-	bool contain;      /* there is a verb that carries out all orders of a finding */
+	const char *blind;     /* what this way of looking does not see; "" nothing */
+	const struct geo *geo; /* may be NULL */
+	bool contain;          /* there is a verb that carries out all orders of a finding */
 };
 
 struct screen_data {

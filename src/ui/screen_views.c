@@ -293,6 +293,7 @@ static const char *const name_from[_NAME_SOURCE_MAX] = {
     [NAME_SNI] = "from the TLS ClientHello",
     [NAME_QUIC] = "from the QUIC Initial",
     [NAME_HTTP] = "from the HTTP Host header",
+    [NAME_OUTER] = "from a ClientHello with an encrypted one inside: maybe only a provider's",
 };
 
 static void flow_detail(const struct screen_data *d, const void *row, struct detail *t)
@@ -300,7 +301,7 @@ static void flow_detail(const struct screen_data *d, const void *row, struct det
 	const struct flow_row *r = row;
 	const struct flow *f = &r->f.flow;
 	char src[ENDPOINT_STR_MAX], dest[ENDPOINT_STR_MAX], start[TIME_STR_MAX], end[TIME_STR_MAX],
-	    proto[16], age[32] = "";
+	    proto[16], age[32] = "", place[128];
 
 	put_proto(f->proto, proto, sizeof(proto));
 	flow_lasts(d, row, age, sizeof(age));
@@ -312,6 +313,9 @@ static void flow_detail(const struct screen_data *d, const void *row, struct det
 	detail_add(t, r->f.name ? INK_STRONG : INK_PLAIN, "name", "%s%s%s",
 	           r->f.name ? r->f.name : "unknown", r->f.name ? ", " : "",
 	           r->f.name && r->f.source < _NAME_SOURCE_MAX ? name_from[r->f.source] : "");
+	if (place_text(d->about.geo, r->we_opened ? &f->dest.addr : &f->src.addr, place,
+	               sizeof(place)))
+		detail_add(t, INK_PLAIN, "place", "%s", place);
 	detail_add(t, INK_PLAIN, "speaks", "%s", r->f.app ? app_proto_str(r->f.app) : "unknown");
 	counts_detail(t, "out", r->out, r->we_opened ? f->pkts_toserver : f->pkts_toclient,
 	              r->rate_out);

@@ -60,6 +60,7 @@ struct watching {
 	struct ladder ladder; /* what counts, and what it does not see */
 	size_t top;
 	struct watch *watch;
+	struct geo *geo;           /* without files: finds nothing */
 	struct baseline *baseline; /* live: what was usual before; NULL: not known */
 	bool learn;
 	struct err trouble;              /* why it had to stop */
@@ -83,7 +84,7 @@ static void on_final(void *arg, const struct seen_flow *f)
 	if (w->screen)
 		screen_final(w->screen, w->watch, f);
 	else if (w->c->out.json)
-		show_flow_json(w->c->out.to, f);
+		show_flow_json(w->c->out.to, f, w->geo);
 }
 
 static void on_note(void *arg, const char *text)
@@ -174,12 +175,22 @@ static struct finding *remember(struct watching *w, const struct finding *f)
 	return known;
 }
 
+/* Where the far end is registered, if that is known. */
+static void add_place(const struct watching *w, struct finding *f)
+{
+	char where[ADDR_STR_MAX], place[FINDING_REASON_MAX - ADDR_STR_MAX - 20];
+
+	if (f->dest.addr.family && place_text(w->geo, &f->dest.addr, place, sizeof(place)))
+		finding_reason(f, "%s is registered in %s", addr_str(&f->dest.addr, where), place);
+}
+
 /* Told when it is first seen, stored once; the numbers at the end are told again. */
 static void report(void *arg, const struct finding *now)
 {
 	struct watching *w = arg;
 	struct finding *known = found_of(w, now), f = *now;
 
+	add_place(w, &f);
 	if (!known)
 		known = remember(w, &f);
 	f.id = known ? known->id : 0;
@@ -318,6 +329,7 @@ static void enter_screen(struct watching *w, const char *const *where, size_t n)
 	    .iface = where,
 	    .n_ifaces = w->live ? n : 0,
 	    .blind = w->ladder.blind,
+	    .geo = w->geo,
 	    .contain = verb_find(verb_table, "contain") != NULL,
 	};
 	if (w->on_screen && screen_open(w->c, &w->about, &w->screen, &e) < 0)
@@ -574,6 +586,26 @@ static int run_live(struct watching *w, const struct args *a)
 	return run(w, a, names, n);
 }
 
+/* The files that the configuration names; one that is wrong is an error of it. */
+static int open_geo(struct watching *w, struct err *e)
+{
+	const struct config *c = &w->c->config;
+	const char *const files[][2] = {{"geo_country", c->geo_country}, {"geo_asn", c->geo_asn}};
+	struct err why = {0};
+	int r = geo_new(&w->geo);
+
+	if (r < 0)
+		return err_set(e, r, "out of memory");
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		if (!files[i][1][0] || (i && !strcmp(files[i][1], files[0][1])))
+			continue;
+		if ((r = geo_add(w->geo, files[i][1], &why)) < 0)
+			return err_set(e, r, "%s:%u: %s: %s", w->c->config_path,
+			               config_line(c, files[i][0]), files[i][0], why.text);
+	}
+	return 0;
+}
+
 /* Where to look, from the options. */
 static int sources_of(struct watching *w, const struct args *a, const char **ret_file,
                       struct err *e)
@@ -619,10 +651,15 @@ int verb_watch(struct ctx *c, const struct args *a)
 	}
 	if (ladder_init(&w.ladder, args_text(a, "tier", NULL), w.live, &e) < 0)
 		return ctx_fail(c, EXIT_REFUSED, &e);
+	if (open_geo(&w, &e) < 0) {
+		geo_free(w.geo);
+		return ctx_fail(c, EXIT_USAGE, &e);
+	}
 	w.on_screen = !args_has(a, "top") && screen_possible(c);
 	setvbuf(c->out.to, NULL, _IOFBF, OUT_BUFFER);
 	r = w.live ? run_live(&w, a) : run(&w, a, &file, 1);
 	watch_free(w.watch);
 	baseline_free(w.baseline);
+	geo_free(w.geo);
 	return r;
 }

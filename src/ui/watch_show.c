@@ -51,6 +51,21 @@ static void owner_json(FILE *to, const struct owner *w)
 	json_decref(o);
 }
 
+bool place_text(const struct geo *g, const struct addr *a, char *dst, size_t n)
+{
+	struct geo_place p;
+	char asn[24] = "", text[sizeof(asn) + sizeof(p.country) + sizeof(p.as_org) + 4];
+
+	if (!geo_find(g, a, &p))
+		return false;
+	if (p.asn)
+		snprintf(asn, sizeof(asn), "AS%" PRIu32 "%s", p.asn, p.as_org[0] ? " " : "");
+	snprintf(text, sizeof(text), "%s%s%s%s", p.country, p.country[0] && p.asn ? ", " : "", asn,
+	         p.as_org);
+	out_clean(text, dst, n);
+	return true;
+}
+
 /* Names are printable and without a space (record.h); two marks mean something to JSON. */
 static void name_json(FILE *to, const char *name)
 {
@@ -61,7 +76,32 @@ static void name_json(FILE *to, const char *name)
 	}
 }
 
-void show_flow_json(FILE *to, const struct seen_flow *w)
+/* ,"dest_geoip":{…} where anything is known. The organisation is UTF-8 without controls (geo.h). */
+static void geo_json(FILE *to, const char *key, const struct geo *geo, const struct addr *a)
+{
+	const char *comma = "";
+	struct geo_place p;
+
+	if (!geo_find(geo, a, &p))
+		return;
+	fprintf(to, ",\"%s\":{", key);
+	if (p.country[0]) {
+		fprintf(to, "\"country_code2\":\"%s\"", p.country);
+		comma = ",";
+	}
+	if (p.asn) {
+		fprintf(to, "%s\"asn\":%" PRIu32, comma, p.asn);
+		comma = ",";
+	}
+	if (p.as_org[0]) {
+		fprintf(to, "%s\"as_org\":\"", comma);
+		name_json(to, p.as_org);
+		putc('"', to);
+	}
+	putc('}', to);
+}
+
+void show_flow_json(FILE *to, const struct seen_flow *w, const struct geo *geo)
 {
 	const struct flow *f = &w->flow;
 	char start[TIME_STR_MAX], end[TIME_STR_MAX], src[ADDR_STR_MAX], dest[ADDR_STR_MAX],
@@ -93,6 +133,8 @@ void show_flow_json(FILE *to, const struct seen_flow *w)
 		name_json(to, w->name);
 		fprintf(to, "\",\"dest_name_source\":\"%s\"", name_source_str(w->source));
 	}
+	geo_json(to, "src_geoip", geo, &f->src.addr);
+	geo_json(to, "dest_geoip", geo, &f->dest.addr);
 	if (w->owner)
 		owner_json(to, w->owner);
 	fputs("}\n", to);

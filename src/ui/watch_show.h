@@ -5,14 +5,18 @@
 
 #include "model/finding.h"
 #include "model/flow.h"
+#include "observe/geo.h"
 #include "observe/watch.h"
 #include "ui/out.h"
 
 /* "TCP", "UDP", "ICMP", "IPv6-ICMP", "SCTP", …, else the number. */
 const char *proto_name(uint8_t proto, char dst[static 8]);
 
-/* One flow as a JSON line, buffered. */
-void show_flow_json(FILE *to, const struct seen_flow *w);
+/* "DE, AS64500 Example Networks"; dst may be as small as fits what is wanted of it. False: nothing
+ * is known. */
+bool place_text(const struct geo *g, const struct addr *a, char *dst, size_t n);
+/* One flow as a JSON line, buffered. geo may be NULL. */
+void show_flow_json(FILE *to, const struct seen_flow *w, const struct geo *geo);
 /* final: the numbers will not change any more. */
 void show_finding(struct out *o, const struct finding *f, bool final);
 /* Something that a person should know about how the source was read. */
