@@ -77,8 +77,9 @@ const struct verb_row verb_table[] = {
     },
     {
         .name = "isolate",
-        .synopsis = "self|HOST [--via POINT,…] [--keep ADDR[:PORT]]… [--console]",
-        .summary = "cut a host off, keep your way in",
+        .synopsis = "self|HOST [--via POINT,…] [--keep ADDR[:PORT]]… [--console] | --unit U | "
+                    "--account A | --pid P | --container C",
+        .summary = "cut a host off, or just one unit, account, process or container",
         .text =
             "Drops everything but the printed allow-list, in one transaction: IPv4 and IPv6, this "
             "host's, forwarded and container traffic, raw frames, open connections. Your own "
@@ -91,12 +92,21 @@ const struct verb_row verb_table[] = {
             "it (--via, else those its section names), all at the same time: a firewall, a router, "
             "a cloud account. A point that fails leaves the others in force (exit 5) unless "
             "--all-or-nothing. Never run that on HOST itself: the points' credentials are not "
-            "loaded there.",
+            "loaded there.\n\n"
+            "--unit, --account, --pid, --container: just that is cut, the rest of this host goes "
+            "on. BPF programs at its cgroup (at the cgroup root for an account) drop what the "
+            "allow-list does not name, in and out, connect is refused at once, and its old "
+            "connections are closed after their evidence is in the journal. Loopback goes on. A "
+            "process is moved into a cgroup of its own below the one it is in, with what descends "
+            "from it, and moved back by undo. No deadline runs unless --confirm-within gives one. "
+            "Refused (exit 3): process 1, root, and what holds your own session or serves it.",
         .opts = isolate_opts,
         .examples = "stanch isolate self --dry-run\nstanch isolate self\n"
-                    "stanch isolate self --keep 198.51.100.7:22 --confirm-within 5m --yes",
+                    "stanch isolate self --keep 198.51.100.7:22 --confirm-within 5m --yes\n"
+                    "stanch isolate --unit nginx --for 2h\n"
+                    "stanch isolate --container 3f2a9c51e07b --keep 10.0.0.53:53",
         .flags = VERB_CHANGES | VERB_CUTS,
-        .min_args = 1,
+        .min_args = 0,
         .max_args = 1,
         .run = verb_isolate,
     },
@@ -139,7 +149,7 @@ const struct verb_row verb_table[] = {
                 "carries out what they propose: all blocks as one order, then, if one asks for it, "
                 "isolate self. Each shows its plan and asks; everything that is said of block and "
                 "isolate holds here.",
-        .opts = isolate_opts,
+        .opts = contain_opts,
         .examples = "stanch contain f3 --dry-run\nstanch contain f3 f4 --yes",
         .flags = VERB_CHANGES | VERB_CUTS,
         .min_args = 1,

@@ -240,21 +240,30 @@ static bool all_hex(const char *s, size_t n)
 	return n >= 32 && strspn(s, "0123456789abcdef") >= n;
 }
 
-static bool container_of(const char *part, size_t len, char dst[static PROC_UNIT_MAX])
+bool proc_container_of(const char *component, size_t len, struct proc_container *ret)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(containers); i++) {
 		size_t pre = strlen(containers[i].prefix), post = strlen(containers[i].suffix);
-		if (len <= pre + post || strncmp(part, containers[i].prefix, pre) ||
-		    strncmp(part + len - post, containers[i].suffix, post))
+		if (len <= pre + post || strncmp(component, containers[i].prefix, pre) ||
+		    strncmp(component + len - post, containers[i].suffix, post))
 			continue;
 		size_t n = len - pre - post;
-		if (containers[i].hex && !all_hex(part + pre, n))
+		if (containers[i].hex && !all_hex(component + pre, n))
 			continue;
-		snprintf(dst, PROC_UNIT_MAX, "%s:%.*s", containers[i].kind,
-		         (int)(containers[i].hex ? 12 : n), part + pre);
+		*ret = (struct proc_container){containers[i].kind, containers[i].hex, pre, n};
 		return true;
 	}
 	return false;
+}
+
+static bool container_of(const char *part, size_t len, char dst[static PROC_UNIT_MAX])
+{
+	struct proc_container c;
+
+	if (!proc_container_of(part, len, &c))
+		return false;
+	snprintf(dst, PROC_UNIT_MAX, "%s:%.*s", c.kind, (int)(c.hex ? 12 : c.len), part + c.at);
+	return true;
 }
 
 static bool is_unit(const char *part, size_t len)

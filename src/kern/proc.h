@@ -44,6 +44,15 @@ int proc_chain(int pid, struct proc_id *ret, size_t max, size_t *ret_n);
  * "machine:NAME", "session-3.scope";
  * "" when it names none. Pure. */
 const char *proc_unit_of(const char *cgroup, char dst[static PROC_UNIT_MAX]);
+/* What a runtime calls its cgroup, taken apart: "docker-0123….scope" is kind "docker" and the id
+ * "0123…", which is hexadecimal and whole then. len bytes of component. False: no container's.
+ * Pure. */
+struct proc_container {
+	const char *kind;
+	bool hex;
+	size_t at, len; /* of the id or name within component */
+};
+bool proc_container_of(const char *component, size_t len, struct proc_container *ret);
 /* Fields of a stat line: 0, or -EBADMSG. The comm may hold any byte, also ") ". Pure. */
 int proc_parse_stat(const char *line, struct proc_id *ret);
 

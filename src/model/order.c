@@ -15,9 +15,9 @@ static const char *const verb_names[_VERB_MAX] = {
 STRING_TABLE_DEFINE(verb, enum verb, verb_names)
 
 static const char *const target_kind_names[_TARGET_MAX] = {
-    [TARGET_HOST] = "host",
-    [TARGET_PREFIX] = "prefix",
-    [TARGET_DOMAIN] = "domain",
+    [TARGET_HOST] = "host",           [TARGET_PREFIX] = "prefix",   [TARGET_DOMAIN] = "domain",
+    [TARGET_UNIT] = "unit",           [TARGET_ACCOUNT] = "account", [TARGET_PROCESS] = "process",
+    [TARGET_CONTAINER] = "container",
 };
 STRING_TABLE_DEFINE(target_kind, enum target_kind, target_kind_names)
 

@@ -22,6 +22,11 @@ enum target_kind {
 	TARGET_HOST,
 	TARGET_PREFIX,
 	TARGET_DOMAIN,
+	/* Groups of processes on a host; the name is as given. */
+	TARGET_UNIT,      /* "nginx.service", or the path of a cgroup */
+	TARGET_ACCOUNT,   /* a name or a uid */
+	TARGET_PROCESS,   /* a pid: it and what descends from it */
+	TARGET_CONTAINER, /* an id or its beginning, a name, or the path of a cgroup */
 	_TARGET_MAX,
 	_TARGET_INVALID = -EINVAL
 };

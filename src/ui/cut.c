@@ -300,7 +300,8 @@ static int make_plan(struct cut *k, struct session *s)
 static void tell_way_in(struct cut *k, const struct roundtrip *t)
 {
 	const struct out *o = &k->c->out;
-	bool matters = k->order.verb == VERB_ISOLATE || k->order.deadlines.confirm_by_wall;
+	bool host = k->order.n_targets && k->order.targets[0].kind == TARGET_HOST;
+	bool matters = host || k->order.deadlines.confirm_by_wall;
 	if (o->json || k->order.state == ORDER_FAILED || (!matters && !t->passed))
 		return;
 	if (t->passed)

@@ -9,6 +9,7 @@
 #include "kern/link.h"
 #include "ui/cut.h"
 #include "ui/guard.h"
+#include "ui/isolate_group.h"
 #include "ui/verbs.h"
 #include "ui/via.h"
 
@@ -18,6 +19,16 @@
 const struct opt isolate_opts[] = {
     {"via", 0, OPT_LIST, "POINT,…",
      "enforcement points that do it (default: self, or those of the asset)"},
+    {"console", 0, OPT_FLAG, NULL, "you sit at the console: no network way in needs to be kept"},
+    {"unit", 0, OPT_TEXT, "U", "only this systemd unit (or the cgroup of this path)"},
+    {"account", 0, OPT_TEXT, "A", "only what this user (name or uid) opens"},
+    {"pid", 0, OPT_TEXT, "P", "only this process and what descends from it"},
+    {"container", 0, OPT_TEXT, "C", "only this container, by id (its beginning), name, or path"},
+    {NULL},
+};
+
+const struct opt contain_opts[] = {
+    {"via", 0, OPT_LIST, "POINT,…", "enforcement points that do it (default: self)"},
     {"console", 0, OPT_FLAG, NULL, "you sit at the console: no network way in needs to be kept"},
     {NULL},
 };
@@ -224,7 +235,7 @@ static int isolate_asset(struct cut *k)
 	return r;
 }
 
-int verb_isolate(struct ctx *c, const struct args *a)
+static int isolate_host(struct ctx *c, const struct args *a)
 {
 	struct cut k;
 	bool self = !strcmp(a->pos[0], SELF);
@@ -247,4 +258,9 @@ int verb_isolate(struct ctx *c, const struct args *a)
 	if (self)
 		host_look_ahead_done();
 	return r;
+}
+
+int verb_isolate(struct ctx *c, const struct args *a)
+{
+	return isolate_is_group(a) || !a->n_pos ? isolate_group(c, a) : isolate_host(c, a);
 }

@@ -79,9 +79,11 @@ int targets_text(const struct order *o, struct buf *out)
 	for (size_t i = 0; i < o->n_targets; i++) {
 		const struct target *t = &o->targets[i];
 		char p[PREFIX_STR_MAX];
+		bool group = t->kind >= TARGET_UNIT && t->kind <= TARGET_CONTAINER;
 		if (i == SHOW_TARGETS)
 			return buf_addf(out, " and %zu more", o->n_targets - i);
-		buf_addf(out, "%s%s", i ? ", " : "",
+		buf_addf(out, "%s%s%s%s", i ? ", " : "", group ? target_kind_str(t->kind) : "",
+		         group ? " " : "",
 		         t->kind == TARGET_PREFIX ? prefix_str(&t->prefix, p) : t->name);
 		if (t->domain[0])
 			buf_addf(out, " (%s)", t->domain);

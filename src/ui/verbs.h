@@ -12,7 +12,7 @@ int verb_watch(struct ctx *c, const struct args *a);
 int verb_reach(struct ctx *c, const struct args *a);
 
 extern const struct opt isolate_opts[], block_opts[], verify_opts[], confirm_opts[], undo_opts[],
-    incident_opts[], reassert_opts[], guard_opts[];
+    incident_opts[], reassert_opts[], guard_opts[], contain_opts[];
 int verb_isolate(struct ctx *c, const struct args *a);
 int verb_block(struct ctx *c, const struct args *a);
 int verb_contain(struct ctx *c, const struct args *a);

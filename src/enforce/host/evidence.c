@@ -168,7 +168,7 @@ static int gather(const struct session_scope *s, struct evidence *v, struct netn
 	if (r == 0)
 		r = sessions_each_place(s, true, note_flows, v, NULL, e);
 	if (r == 0)
-		r = sessions_each_packet_socket(note_packet_socket, v, e);
+		r = sessions_each_packet_socket(s, note_packet_socket, v, e);
 	return r == 0 && v->code < 0 ? err_set(e, v->code, "%s", v->why.text) : r;
 }
 

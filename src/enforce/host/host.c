@@ -14,11 +14,13 @@
 
 #include "base/sys.h"
 #include "enforce/host/bulk.h"
+#include "enforce/host/group.h"
 #include "kern/conntrack.h"
 #include "kern/diag.h"
 
-static const struct step_kind *const kinds[] = {&kind_cut, &kind_raw, &kind_sessions, &kind_block,
-                                                &kind_bulk};
+static const struct step_kind *const kinds[] = {&kind_cut,           &kind_raw,  &kind_sessions,
+                                                &kind_block,         &kind_bulk, &kind_group,
+                                                &kind_group_sessions};
 
 static const struct step_kind *kind_of(const struct step *s, struct err *e)
 {
@@ -193,6 +195,12 @@ static int host_probe(void *ctx, struct capabilities *ret, struct err *e)
 	why.code = 0;
 	bool ct = ct_list(NULL, take_none, NULL, &why) == 0;
 	capability(&c, "conntrack", ct, "tracked connections are neither seen nor forgotten: %.90s",
+	           why.text);
+	why.code = 0;
+	bool group = group_probe(GROUP_ALL, &why) == 0;
+	capability(&c, "cgroup programs", group,
+	           "no unit, account, process or container is cut "
+	           "by itself: %.90s",
 	           why.text);
 	layers_free(&l);
 	*ret = c;
@@ -495,7 +503,8 @@ static int host_plan(void *ctx, const struct order *o, const struct holds *other
 	struct plan p = {0};
 	if ((unsigned)o->verb >= _VERB_MAX || !plans[o->verb])
 		return err_set(e, -EOPNOTSUPP, "the driver host cannot %s", verb_str(o->verb));
-	int r = plans[o->verb](ctx, o, others, &p, e);
+	int r = order_is_of_group(o) ? plan_group(ctx, o, others, &p, e)
+	                             : plans[o->verb](ctx, o, others, &p, e);
 	if (r < 0)
 		plan_free(&p);
 	else

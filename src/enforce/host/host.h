@@ -15,6 +15,8 @@
 #ifndef STANCH_ENFORCE_HOST_HOST_H
 #define STANCH_ENFORCE_HOST_HOST_H
 
+#include "kern/conntrack.h"
+#include "kern/diag.h"
 #include "model/driver_ops.h"
 
 extern const struct driver_ops host_driver;
@@ -84,6 +86,11 @@ struct session_scope {
 	const struct prefix *prefixes; /* sockets whose peer is in one of these go */
 	size_t n_prefixes;
 	const struct bulk_sets *bulk; /* … or in one of these; may be NULL */
+	/* Of what the above takes, only what these take, too. NULL: all of it. */
+	bool (*only_sock)(void *arg, const struct diag_sock *k);
+	bool (*only_flow)(void *arg, const struct ct_flow *f);
+	bool (*only_packet)(void *arg, const struct diag_packet *k);
+	void *only_arg;
 };
 
 struct session_counts {

@@ -63,13 +63,21 @@ struct sieve {
 static bool sift_sock(void *arg, const struct diag_sock *k)
 {
 	const struct sieve *s = arg;
-	return !scope_takes_sock(s->scope, k) || s->sock(s->arg, k);
+	const struct session_scope *want = s->scope->want;
+	if (!scope_takes_sock(s->scope, k) ||
+	    (want->only_sock && !want->only_sock(want->only_arg, k)))
+		return true;
+	return s->sock(s->arg, k);
 }
 
 static bool sift_flow(void *arg, const struct ct_flow *f)
 {
 	const struct sieve *s = arg;
-	return !scope_takes_flow(s->scope, f) || s->flow(s->arg, f);
+	const struct session_scope *want = s->scope->want;
+	if (!scope_takes_flow(s->scope, f) ||
+	    (want->only_flow && !want->only_flow(want->only_arg, f)))
+		return true;
+	return s->flow(s->arg, f);
 }
 
 int sessions_each_socket(const struct place *p, diag_sock_fn cb, void *arg, struct err *e)
@@ -103,10 +111,26 @@ int sessions_each_flow(const struct place *p, ct_fn cb, void *arg, struct err *e
 	return err_set(e, r, "%s", why.text);
 }
 
-int sessions_each_packet_socket(diag_packet_fn cb, void *arg, struct err *e)
+struct packet_sieve {
+	const struct session_scope *want;
+	diag_packet_fn cb;
+	void *arg;
+};
+
+static bool sift_packet(void *arg, const struct diag_packet *k)
 {
+	const struct packet_sieve *s = arg;
+	if (s->want->only_packet && !s->want->only_packet(s->want->only_arg, k))
+		return true;
+	return s->cb(s->arg, k);
+}
+
+int sessions_each_packet_socket(const struct session_scope *want, diag_packet_fn cb, void *arg,
+                                struct err *e)
+{
+	struct packet_sieve s = {want, cb, arg};
 	struct err why = {0};
-	int r = diag_packet(NULL, cb, arg, &why);
+	int r = diag_packet(NULL, sift_packet, &s, &why);
 	return r == 0 || r == -EOPNOTSUPP ? 0 : err_set(e, r, "%s", why.text);
 }
 
@@ -246,7 +270,7 @@ int sessions_count(const struct session_scope *s, struct session_counts *ret, st
 		r = sessions_each_place(s, true, count_flows, &c, NULL, e);
 	/* A packet socket has no peer: it is nothing that a block of addresses could mean. */
 	if (r == 0 && s->permits)
-		r = sessions_each_packet_socket(count_packet_socket, &c, e);
+		r = sessions_each_packet_socket(s, count_packet_socket, &c, e);
 	if (r == 0)
 		*ret = c;
 	return r;

@@ -25,7 +25,8 @@ int sessions_each_place(const struct session_scope *want, bool own_only, place_f
 int sessions_each_socket(const struct place *p, diag_sock_fn cb, void *arg, struct err *e);
 /* Every tracked connection in scope; a kernel without connection tracking has none. */
 int sessions_each_flow(const struct place *p, ct_fn cb, void *arg, struct err *e);
-/* Packet sockets that receive something; a kernel that cannot list them gives none. */
-int sessions_each_packet_socket(diag_packet_fn cb, void *arg, struct err *e);
+/* Packet sockets that the scope takes; a kernel that cannot list them gives none. */
+int sessions_each_packet_socket(const struct session_scope *want, diag_packet_fn cb, void *arg,
+                                struct err *e);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/sys.h"
 #include "enforce/host/bulk.h"
+#include "enforce/host/group.h"
 #include "kern/cutprog.h"
 
 static const struct place {
@@ -85,5 +86,7 @@ int host_strays(void *ctx, const struct holds *claims, bool remove, struct buf *
 	nft_batch_free(&b);
 	if (r == 0)
 		r = stray_programs(claims, remove, out, e);
-	return r < 0 || claimed(claims, &kind_bulk, NULL) ? r : bulk_strays(remove, out, e);
+	if (r == 0 && !claimed(claims, &kind_bulk, NULL))
+		r = bulk_strays(remove, out, e);
+	return r < 0 ? r : group_strays(claims, remove, out, e);
 }
