@@ -118,43 +118,6 @@ int bulkprog_load(struct bulkprog *ret, struct err *e)
 	return r;
 }
 
-static int reuse_maps(struct bulk_bpf *s, const struct bulkprog *b)
-{
-	const struct {
-		struct bpf_map *map;
-		int fd;
-	} maps[] = {{s->maps.stanch_bulk4, b->v4},
-	            {s->maps.stanch_bulk6, b->v6},
-	            {s->maps.stanch_devices, b->devices}};
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(maps); i++)
-		r = bpf_map__reuse_fd(maps[i].map, maps[i].fd);
-	return r;
-}
-
-int bulkprog_complete(struct bulkprog *b, struct err *e)
-{
-	struct bulkprog more = nothing_open;
-	if (b->progs[BULK_ETHERNET] >= 0 && b->progs[BULK_IP] >= 0)
-		return 0;
-	bpf_why_begin();
-	struct bulk_bpf *s = bulk_bpf__open();
-	int r = s ? reuse_maps(s, b) : -errno;
-	if (r == 0)
-		r = bulk_bpf__load(s);
-	bpf_why_end();
-	if (r == 0)
-		r = take_fds(s, &more);
-	bulk_bpf__destroy(s);
-	for (size_t i = 0; r == 0 && i < _BULK_LAYER_MAX; i++)
-		if (b->progs[i] < 0) {
-			b->progs[i] = more.progs[i];
-			more.progs[i] = -1;
-		}
-	bulkprog_close(&more);
-	return r < 0 ? not_loaded(r, e) : 0;
-}
-
 /* The kernel computes the tags, and not every kernel in the same way: ask it. */
 static int need_tags(struct err *e)
 {

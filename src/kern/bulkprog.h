@@ -41,8 +41,6 @@ int bulkprog_load(struct bulkprog *ret, struct err *e);
 /* Opens the maps of an attached program of ours; of progs only the one asked about is opened.
  * -ENOENT: gone; -ESTALE: not ours. */
 int bulkprog_open(uint32_t prog_id, struct bulkprog *ret, struct err *e);
-/* Loads the programs that b lacks, on the tries that it has. */
-int bulkprog_complete(struct bulkprog *b, struct err *e);
 void bulkprog_close(struct bulkprog *b); /* takes a half-opened one */
 /* -ENOENT: there is no such program. *ret_maps (may be NULL) gets the id of its IPv4 trie, by which
  * programs that share their tries are known; 0 when it is not ours. Loads a program once in the

@@ -20,277 +20,10 @@
 #include "base/table.h"
 #include "seal/sha256.h"
 
-#define SLACK_NSEC (SLACK_MSEC * UINT64_C(1000000))
 #define TOLD_MAX   20
+#define READ_SHARE 100
 /* What apply tells of a device, verify knows again. */
 #define STAYS_OPEN "device %s stays open: "
-
-/* ---- what is wanted ---- */
-
-struct lists {
-	struct bulk_want *wants; /* owned */
-	struct prefix *allow;    /* owned */
-	size_t n_wants, cap_wants, n_allow, cap_allow;
-};
-
-static void lists_free(struct lists *l)
-{
-	free(l->wants);
-	free(l->allow);
-	memset(l, 0, sizeof *l);
-}
-
-static int room(void **v, size_t size, size_t n, size_t *cap, struct err *e)
-{
-	if (n <= *cap)
-		return 0;
-	void *bigger = realloc(*v, n * size);
-	if (!bigger)
-		return err_set(e, -ENOMEM, "out of memory for %zu prefixes", n);
-	*v = bigger;
-	*cap = n;
-	return 0;
-}
-
-static uint64_t sooner(uint64_t a, uint64_t b)
-{
-	return !a || !b ? a + b : a < b ? a : b;
-}
-
-/* Until when an order holds, on the boot clock in ns; 0: for good; -ETIME. Exact where the order
- * is of this boot, so that it reads the same each time. */
-static int order_until(const struct deadlines *d, uint64_t *ret)
-{
-	uint64_t left;
-	usec_t now = boot_now();
-	int r = block_left(d, now, &left);
-	if (r < 0)
-		return r;
-	if (boot_same(d->boot))
-		*ret = sooner(d->confirm_by_boot, d->until_boot) * 1000;
-	else
-		*ret = left ? (now + left * 1000) * 1000 : 0;
-	return 0;
-}
-
-/* Entries end by the wall clock; whole seconds, so that a slewed clock reads the same. */
-static bool entry_until(uint32_t until, uint64_t order, uint64_t wall_to_boot, uint64_t now,
-                        uint64_t *ret)
-{
-	uint64_t at = until ? until - wall_to_boot : 0;
-	if (until && (until <= wall_to_boot || at <= now))
-		return false;
-	*ret = sooner(at * UINT64_C(1000000000), order);
-	return true;
-}
-
-/* The bytes must be those that the order names: they lay on a disk. */
-static int open_checked(const struct feed *f, struct feed_view *ret, struct err *e)
-{
-	uint8_t hash[SHA256_LEN];
-	char hex[SHA256_HEX_MAX];
-	int r = feed_open(f, ret, e);
-	if (r < 0)
-		return r;
-	r = sha256_of(ret->bytes, ret->n_bytes, hash);
-	if (r == 0 && strcmp(hex_encode(hash, sizeof hash, hex), f->sha256) != 0)
-		r = -EBADMSG;
-	if (r < 0) {
-		feed_close(ret);
-		return err_set(e, r,
-		               "the stored entries of %.200s are not those that the order took: "
-		               "their hash differs",
-		               f->source);
-	}
-	return 0;
-}
-
-static int add_allowed(struct lists *l, const struct feed_view *v, struct err *e)
-{
-	void *p = l->allow;
-	int r = room(&p, sizeof *l->allow, l->n_allow + v->n, &l->cap_allow, e);
-	l->allow = p;
-	for (size_t i = 0; r == 0 && i < v->n; i++)
-		l->allow[l->n_allow++] = feed_prefix(&v->v[i]);
-	return r;
-}
-
-static int add_blocked(struct lists *l, const struct feed_view *v, uint64_t until, struct err *e)
-{
-	uint64_t wall_to_boot = (wall_now() - boot_now()) / USEC_PER_SEC;
-	uint64_t now = boot_now() / USEC_PER_SEC;
-	void *p = l->wants;
-	int r = room(&p, sizeof *l->wants, l->n_wants + v->n, &l->cap_wants, e);
-	l->wants = p;
-	for (size_t i = 0; r == 0 && i < v->n; i++) {
-		struct bulk_want w = {.prefix = feed_prefix(&v->v[i])};
-		if (entry_until(v->v[i].until, until, wall_to_boot, now, &w.until))
-			l->wants[l->n_wants++] = w;
-	}
-	return r;
-}
-
-static int of_order(const struct order *o, struct bulk_sets *ret, struct err *e)
-{
-	struct lists l = {0};
-	uint64_t until;
-	int r = 0;
-	if (order_until(&o->deadlines, &until) < 0) {
-		*ret = (struct bulk_sets){0};
-		return 0;
-	}
-	for (size_t i = 0; r == 0 && i < o->n_feeds; i++) {
-		struct feed_view v;
-		r = open_checked(&o->feeds[i], &v, e);
-		if (r < 0)
-			break;
-		r = o->feeds[i].role == FEED_ALLOW ? add_allowed(&l, &v, e)
-		                                   : add_blocked(&l, &v, until, e);
-		feed_close(&v);
-	}
-	if (r == 0)
-		r = bulk_desired(l.wants, l.n_wants, l.allow, l.n_allow, ret, e);
-	lists_free(&l);
-	return r;
-}
-
-static int add_sets(struct lists *l, const struct bulk_sets *s, struct err *e)
-{
-	for (size_t t = 0; t < _BULK_TRIE_MAX; t++) {
-		void *p = l->wants;
-		int r = room(&p, sizeof *l->wants, l->n_wants + s->n[t], &l->cap_wants, e);
-		l->wants = p;
-		if (r < 0)
-			return r;
-		for (size_t i = 0; i < s->n[t]; i++) {
-			const struct bulk_entry *x = &s->v[t][i];
-			struct bulk_want *w = &l->wants[l->n_wants++];
-			*w = (struct bulk_want){.until = x->until};
-			w->prefix.addr.family = (uint8_t)bulk_family((enum bulk_trie)t);
-			w->prefix.len = x->len;
-			memcpy(w->prefix.addr.bytes, x->addr, sizeof x->addr);
-		}
-	}
-	return 0;
-}
-
-/* What one order's lists allow another one's may block. */
-static int union_of(const struct order *const *all, size_t n, struct bulk_sets *ret, struct err *e)
-{
-	struct lists l = {0};
-	struct bulk_sets s = {0};
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		r = of_order(all[i], &s, e);
-		if (r < 0 || n == 1)
-			break;
-		r = add_sets(&l, &s, e);
-		bulk_sets_free(&s);
-	}
-	if (r == 0 && n > 1)
-		r = bulk_desired(l.wants, l.n_wants, NULL, 0, &s, e);
-	lists_free(&l);
-	if (r < 0)
-		bulk_sets_free(&s);
-	else
-		*ret = s;
-	return r;
-}
-
-/* ---- one command asks for the same several times ---- */
-
-#define CACHED 2
-
-struct bulk_cache {
-	struct slot {
-		char *key; /* owned; NULL: empty */
-		struct bulk_sets sets;
-	} v[CACHED];
-	size_t next;
-};
-
-static void forget(struct slot *s)
-{
-	free(s->key);
-	bulk_sets_free(&s->sets);
-	s->key = NULL;
-}
-
-void bulk_cache_free(struct bulk_cache *c)
-{
-	for (size_t i = 0; c && i < CACHED; i++)
-		forget(&c->v[i]);
-	free(c);
-}
-
-/* Orders that want the same until the same moment. */
-static char *key_of(const struct order *const *all, size_t n)
-{
-	struct buf b = BUF_INIT(1u << 20);
-	for (size_t i = 0; i < n; i++) {
-		uint64_t until = 0;
-		order_until(&all[i]->deadlines, &until);
-		buf_addf(&b, "order %" PRIu64, until / SLACK_NSEC);
-		for (size_t k = 0; k < all[i]->n_feeds; k++)
-			buf_addf(&b, " %d%s", all[i]->feeds[k].role, all[i]->feeds[k].sha256);
-	}
-	char *key = buf_steal(&b);
-	buf_free(&b);
-	return key;
-}
-
-static int cached(struct host *h, const struct order *const *all, size_t n,
-                  const struct bulk_sets **ret, struct err *e)
-{
-	char *key = key_of(all, n);
-	if (!h->bulk)
-		h->bulk = calloc(1, sizeof *h->bulk);
-	if (!h->bulk || !key) {
-		free(key);
-		return err_set(e, -ENOMEM, "out of memory");
-	}
-	for (size_t i = 0; i < CACHED; i++)
-		if (h->bulk->v[i].key && !strcmp(h->bulk->v[i].key, key)) {
-			free(key);
-			*ret = &h->bulk->v[i].sets;
-			return 0;
-		}
-	struct slot *s = &h->bulk->v[h->bulk->next];
-	forget(s);
-	int r = union_of(all, n, &s->sets, e);
-	if (r < 0) {
-		free(key);
-		return r;
-	}
-	s->key = key;
-	h->bulk->next = (h->bulk->next + 1) % CACHED;
-	*ret = &s->sets;
-	return 0;
-}
-
-int bulk_of_order(struct host *h, const struct order *o, const struct bulk_sets **ret,
-                  struct err *e)
-{
-	return cached(h, &o, 1, ret, e);
-}
-
-/* *ret_orders: how many want anything. */
-static int desired(struct host *h, const struct order *o, const struct holds *others,
-                   const struct bulk_sets **ret, size_t *ret_orders, struct err *e)
-{
-	const struct order *all[1 + 1024];
-	size_t n = 0;
-	uint64_t until;
-	if (o && order_until(&o->deadlines, &until) == 0)
-		all[n++] = o;
-	for (size_t i = 0; others && i < others->n && n < ARRAY_SIZE(all); i++)
-		if (others->v[i].step && !strcmp(others->v[i].step->kind, kind_bulk.kind) &&
-		    order_until(&others->v[i].order->deadlines, &until) == 0)
-			all[n++] = others->v[i].order;
-	*ret_orders = n;
-	return n == ARRAY_SIZE(all) ? err_set(e, -E2BIG, "too many orders with feeds hold")
-	                            : cached(h, all, n, ret, e);
-}
 
 /* ---- changing ---- */
 
@@ -304,7 +37,7 @@ static int change_trie(const struct bulkprog *b, enum bulk_trie t, const struct 
 	int r = bulkprog_read(b, f, &have, &n, e);
 	if (r < 0)
 		return r;
-	r = bulk_diff(want->v[t], want->n[t], have, n, SLACK_NSEC, &d, e);
+	r = bulk_diff(want->v[t], want->n[t], have, n, BULK_SLACK_NSEC, &d, e);
 	free(have);
 	if (r < 0)
 		return r;
@@ -355,13 +88,39 @@ struct change {
 	struct link *devices; /* owned */
 	size_t n_devices;
 	struct bulkprog b;
-	bool fresh; /* the tries are ours alone until they are attached */
+	bool alone; /* nothing of ours hangs anywhere yet */
 };
 
 static void change_end(struct change *c)
 {
 	bulkprog_close(&c->b);
 	free(c->devices);
+}
+
+static bool has_programs(const struct bulkprog *b, const struct link *v, size_t n)
+{
+	enum bulk_layer layer;
+	for (size_t i = 0; i < n; i++)
+		if (bulk_layer_of(&v[i], &layer, NULL) == 0 && b->progs[layer] < 0)
+			return false;
+	return true;
+}
+
+/* A kind of device has come that the programs at hand cannot read: fresh ones take their place,
+ * with what is known of the qdiscs. */
+static int replace(struct change *c, struct err *e)
+{
+	struct bulkprog fresh;
+	struct bulk_device_note note;
+	int r = bulkprog_load(&fresh, e);
+	for (size_t i = 0; r == 0 && i < c->n_devices; i++)
+		if (bulkprog_get_device(&c->b, c->devices[i].ifindex, &note, NULL) == 0)
+			r = bulkprog_set_device(&fresh, c->devices[i].ifindex, &note, e);
+	if (r < 0)
+		return r;
+	bulkprog_close(&c->b);
+	c->b = fresh;
+	return 0;
 }
 
 static int change_begin(struct change *ret, struct err *e)
@@ -373,10 +132,13 @@ static int change_begin(struct change *ret, struct err *e)
 	if (r < 0)
 		return r;
 	r = bulk_open(c.devices, c.n_devices, &c.b, &why);
-	c.fresh = r == -ENOENT;
-	r = c.fresh  ? bulkprog_load(&c.b, e)
-	    : r == 0 ? bulkprog_complete(&c.b, e)
-	             : err_set(e, r, "%s", why.text);
+	c.alone = r == -ENOENT;
+	if (c.alone)
+		r = bulkprog_load(&c.b, e);
+	else if (r < 0)
+		err_set(e, r, "%s", why.text);
+	else if (!has_programs(&c.b, c.devices, c.n_devices))
+		r = replace(&c, e);
 	if (r < 0)
 		change_end(&c);
 	else
@@ -397,7 +159,7 @@ static int bring_about(struct change *c, const struct bulk_sets *want, struct bu
 	if (r == 0 && !covered)
 		r = err_set(e, -EOPNOTSUPP, "no device takes the programs: %.300s",
 		            problems->len ? buf_str(problems) : "there is none");
-	if (r < 0 && c->fresh)
+	if (r < 0 && c->alone)
 		detach_all(&c->b, c->devices, c->n_devices, NULL);
 	return r;
 }
@@ -426,7 +188,9 @@ static int reconcile(struct host *h, const struct order *o, const struct holds *
 	struct change c;
 	const struct bulk_sets *want;
 	size_t orders;
-	int r = desired(h, o, others, &want, &orders, e);
+	int r = bulk_wanted(h, o, others, &want, &orders, e);
+	if (r == 0)
+		h->bulk->seen.want = NULL; /* what comes now is read back */
 	if (r < 0 || orders == 0)
 		return r < 0 ? r : take_away(e);
 	r = change_begin(&c, e);
@@ -502,13 +266,13 @@ static int judge_trie(struct judgement *j, const struct bulkprog *b, enum bulk_t
 			have[k++] = have[i];
 	j->held += k;
 	add_to_hash(&j->hash, t, have, k);
-	r = bulk_diff(want->v[t], want->n[t], have, k, SLACK_NSEC, &d, e);
+	r = bulk_diff(want->v[t], want->n[t], have, k, BULK_SLACK_NSEC, &d, e);
 	free(have);
 	if (r < 0)
 		return r;
 	size_t ending = 0;
 	for (size_t i = 0; i < d.n_put; i++)
-		if (!d.put[i].until || d.put[i].until > now + SLACK_NSEC)
+		if (!d.put[i].until || d.put[i].until > now + BULK_SLACK_NSEC)
 			d.put[ending++] = d.put[i];
 	tell_entries(j, t, d.put, ending, "is not blocked as ordered");
 	tell_entries(j, t, d.del, d.n_del, "is blocked by nobody's order");
@@ -549,26 +313,60 @@ static int judge_devices(struct judgement *j, const struct bulkprog *b, const st
 	return 0;
 }
 
-static int judge_kernel(struct judgement *j, const struct link *v, size_t n,
-                        const struct bulk_sets *want, struct err *e)
+static int judge_tries(struct judgement *j, const struct bulkprog *b, const struct bulk_sets *want,
+                       struct err *e)
 {
 	uint8_t hash[SHA256_LEN];
+	int r = 0;
+	sha256_begin(&j->hash);
+	for (size_t t = 0; r == 0 && t < _BULK_TRIE_MAX; t++)
+		r = judge_trie(j, b, (enum bulk_trie)t, want, e);
+	int hashed = sha256_end(&j->hash, hash);
+	if (r == 0 && hashed < 0)
+		r = err_set(e, hashed, "hashing what was read back: %s", strerror(-hashed));
+	if (r == 0)
+		hex_encode(hash, sizeof hash, j->hex);
+	return r;
+}
+
+/* Who looks again and again (the guard) reads a whole trie so seldom that it takes one hundredth of
+ * its time: the programs are looked at each time. Every command reads all. */
+static int judge_seldom(struct host *h, struct judgement *j, const struct bulkprog *b,
+                        const struct bulk_sets *want, struct err *e)
+{
+	struct bulk_reading *seen = &h->bulk->seen;
+	uint32_t maps;
+	usec_t now = boot_now();
+	int r = bulkprog_maps(b, &maps, e);
+	if (r < 0)
+		return r;
+	if (seen->want == want && seen->maps == maps && now - seen->at < seen->took * READ_SHARE) {
+		j->held = seen->held;
+		memcpy(j->hex, seen->hex, sizeof j->hex);
+		return 0;
+	}
+	r = judge_tries(j, b, want, e);
+	*seen = (struct bulk_reading){.want = r == 0 && !j->differences ? want : NULL,
+	                              .maps = maps,
+	                              .at = boot_now(),
+	                              .took = boot_now() - now,
+	                              .held = j->held};
+	memcpy(seen->hex, j->hex, sizeof seen->hex);
+	return r;
+}
+
+static int judge_kernel(struct host *h, struct judgement *j, const struct link *v, size_t n,
+                        const struct bulk_sets *want, struct err *e)
+{
 	struct bulkprog b;
 	struct err why = {0};
 	int r = bulk_open(v, n, &b, &why);
 	j->absent = r == -ENOENT;
 	if (r < 0)
 		return j->absent ? 0 : err_set(e, r, "%s", why.text);
-	sha256_begin(&j->hash);
-	for (size_t t = 0; r == 0 && t < _BULK_TRIE_MAX; t++)
-		r = judge_trie(j, &b, (enum bulk_trie)t, want, e);
-	int hashed = sha256_end(&j->hash, hash);
-	if (r == 0 && hashed < 0)
-		r = err_set(e, hashed, "hashing what was read back: %s", strerror(-hashed));
-	if (r == 0) {
-		hex_encode(hash, sizeof hash, j->hex);
+	r = judge_seldom(h, j, &b, want, e);
+	if (r == 0)
 		r = judge_devices(j, &b, v, n, e);
-	}
 	bulkprog_close(&b);
 	return r;
 }
@@ -582,11 +380,11 @@ static int judge(struct host *h, const struct order *o, const struct holds *othe
 	struct link *v = NULL;
 	size_t n = 0;
 	bool bridge;
-	int r = desired(h, o, others, &want, &j.orders, e);
+	int r = bulk_wanted(h, o, others, &want, &j.orders, e);
 	if (r == 0)
 		r = host_devices(&v, &n, &bridge, e);
 	if (r == 0)
-		r = judge_kernel(&j, v, n, want, e);
+		r = judge_kernel(h, &j, v, n, want, e);
 	if (r == 0 && j.absent && j.orders)
 		tell(&j, "no device has the bulk programs");
 	if (j.differences > TOLD_MAX)
@@ -620,7 +418,7 @@ static int apply(struct host *h, const struct order *o, struct step *s, const st
 {
 	struct buf problems = BUF_INIT(1u << 16);
 	uint64_t until;
-	if (order_until(&o->deadlines, &until) < 0)
+	if (bulk_order_until(&o->deadlines, &until) < 0)
 		return err_set(e, -ETIME, "the order's deadline has passed already");
 	struct err why = {0}, left = {0};
 	int r = reconcile(h, o, others, &problems, &why);
@@ -640,7 +438,7 @@ static int verify(struct host *h, const struct order *o, const struct step *s,
 {
 	struct judgement j;
 	uint64_t until;
-	bool over = order_until(&o->deadlines, &until) < 0;
+	bool over = bulk_order_until(&o->deadlines, &until) < 0;
 	int r = judge(h, o, others, s->problem, &j, e);
 	if (r < 0)
 		return r;
@@ -686,7 +484,7 @@ static int rearm(struct host *h, const struct order *o, struct step *s, const st
 {
 	struct judgement j;
 	uint64_t until;
-	if (order_until(&o->deadlines, &until) < 0)
+	if (bulk_order_until(&o->deadlines, &until) < 0)
 		return err_set(e, -ETIME, "the new deadline has passed already");
 	int r = judge(h, o, others, s->problem, &j, e);
 	if (r < 0)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The bulk tier of block: the prefixes of whole feeds, in two tries that programs at tc ingress and
- * egress of every device ask (kern/bulkprog.h). Three parts:
+ * egress of every device ask (kern/bulkprog.h). Four parts:
  *
  *   bulk_pieces.c   pure: from entries that overlap to the fewest disjoint prefixes
  *   bulk_hooks.c    the programs at the devices
+ *   bulk_wants.c    what the orders in force want together
  *   bulk.c          steps of kind host.bulk
  */
 #ifndef STANCH_ENFORCE_HOST_BULK_H
@@ -60,9 +61,12 @@ struct bulk_device {
 int bulk_open(const struct link *v, size_t n, struct bulkprog *ret, struct err *e);
 int bulk_device_read(const struct bulkprog *b, const struct link *dev, struct bulk_device *ret,
                      struct err *e);
+/* Which of the programs reads this device's frames; -EOPNOTSUPP: none does. */
+int bulk_layer_of(const struct link *dev, enum bulk_layer *ret, struct err *e);
 /* Hangs the programs on both hooks where they are not yet, then takes away those of our name with
- * other tries: at no moment is there none. b has both programs. -EBUSY: an ingress qdisc is in the
- * way; -EOPNOTSUPP: its frames cannot be read. -ENODEV: the device has gone. */
+ * other tries: at no moment is there none. b has the program that the device needs. -EBUSY: an
+ * ingress qdisc is in the way; -EOPNOTSUPP: its frames cannot be read. -ENODEV: the device has
+ * gone. */
 int bulk_attach(const struct bulkprog *b, const struct link *dev, struct err *e);
 /* Takes every program of our name away, and the qdisc if it was made for them and nobody else uses
  * it. b NULL: who made the qdisc is not known, it stays. Absent is success. */
@@ -70,17 +74,47 @@ int bulk_detach(const struct bulkprog *b, const struct link *dev, struct err *e)
 /* Programs of our name on any hook of the device. */
 int bulk_named(const struct link *dev, unsigned *ret, struct err *e);
 
-/* ---- bulk.c ---- */
-
 #define BULK_RAW_WHY                                                                               \
 	"packet sockets that pass by queueing (PACKET_QDISC_BYPASS), AF_XDP sockets and XDP "      \
 	"redirects pass behind tc: isolate stops the first, a feed none"
 
-/* What an order's feeds want blocked, less what its lists spare; nothing when its time is over.
- * -EBADMSG: stored entries are not those that the order took. */
-int bulk_of_order(struct host *h, const struct order *o, const struct bulk_sets **ret,
-                  struct err *e);           /* *ret is h's, valid until the next two calls */
+/* ---- bulk_wants.c ---- */
+
+#define BULK_SLACK_NSEC (SLACK_MSEC * UINT64_C(1000000)) /* what reading back may take */
+#define BULK_CACHED     2
+
+/* What a command was asked for, for it asks several times; and when the tries were last read whole.
+ */
+struct bulk_cache {
+	struct bulk_slot {
+		char *key; /* owned; NULL: empty */
+		struct bulk_sets sets;
+	} v[BULK_CACHED];
+	size_t next;
+	struct bulk_reading {
+		const struct bulk_sets *want; /* what it was held against; NULL: not read yet */
+		uint32_t maps;
+		usec_t at, took;
+		size_t held;
+		char hex[65];
+	} seen;
+};
 void bulk_cache_free(struct bulk_cache *c); /* takes NULL */
+
+/* Until when an order holds, on the boot clock in ns; 0: for good; -ETIME. Exact where the order is
+ * of this boot, so that it reads the same each time. */
+int bulk_order_until(const struct deadlines *d, uint64_t *ret);
+/* What an order's feeds want blocked, less what its lists spare; nothing when its time is over.
+ * *ret is h's, valid until the next two calls. -EBADMSG: stored entries are not those that the
+ * order took. */
+int bulk_of_order(struct host *h, const struct order *o, const struct bulk_sets **ret,
+                  struct err *e);
+/* What all of them want together. o may be NULL. *ret_orders: how many want anything. */
+int bulk_wanted(struct host *h, const struct order *o, const struct holds *others,
+                const struct bulk_sets **ret, size_t *ret_orders, struct err *e);
+
+/* ---- bulk.c ---- */
+
 /* A line for each device that carries programs of our name; `remove` takes them away. */
 int bulk_strays(bool remove, struct buf *out, struct err *e);
 

@@ -194,7 +194,7 @@ static uint16_t choose_prio(const struct hook *h)
 	return SECOND_PRIO;
 }
 
-static int layer_of(const struct link *dev, enum bulk_layer *ret, struct err *e)
+int bulk_layer_of(const struct link *dev, enum bulk_layer *ret, struct err *e)
 {
 	static const struct {
 		uint16_t type;
@@ -296,7 +296,7 @@ int bulk_attach(const struct bulkprog *b, const struct link *dev, struct err *e)
 	enum bulk_layer layer = BULK_ETHERNET;
 	uint32_t maps;
 	bool made = false;
-	int r = layer_of(dev, &layer, e);
+	int r = bulk_layer_of(dev, &layer, e);
 	if (r == 0)
 		r = bulkprog_maps(b, &maps, e);
 	if (r < 0 || (r = nl_open(&nl, NETLINK_ROUTE, e)) < 0)
