@@ -24,6 +24,8 @@ PLAIN = (("udp", {}), ("udp6", {}), ("packet", {}))
 SETTLE = 0.25
 TABLES = "for f in inet netdev bridge; do nft delete table $f stanch_isolate 2>/dev/null || :; done"
 TC_OFF = "for d in $(ip -o link | cut -d: -f2 | cut -d@ -f1); do tc qdisc del dev $d clsact 2>/dev/null || :; done"
+XDP_OFF = ("for d in $(ip -o link | cut -d: -f2 | cut -d@ -f1); do ip link set dev $d xdp off 2>/dev/null || :;"
+           " done")
 
 
 @dataclasses.dataclass
@@ -172,7 +174,9 @@ def xdp_redirect(a):
     obj = f"{a.bed.dir}/xdp_redirect.o"
     B.run("clang", "-O2", "-g", "-target", "bpf", "-I", f"/usr/include/{os.uname().machine}-linux-gnu",
           f"-DOUT_IFINDEX={index}", "-c", f"{B.LEAK}/xdp_redirect.bpf.c", "-o", obj)
-    a.bed.sh("victim", "ip", "link", "set", "leak1", "xdpgeneric", "obj", obj, "sec", "xdp")
+    # Where a guard has put ours there already, it has to go first.
+    a.sh(f"ip link set leak1 xdp off; ip link set leak1 xdpgeneric obj {obj} sec xdp 2>/dev/null || "
+         f"{{ ip link set leak1 xdp off; ip link set leak1 xdpgeneric obj {obj} sec xdp; }} || :")
     a.begin(a.now, a.near, (("via", {"link": f"leak-victim@/run/netns/{a.bed.ns('ctr')}"}),))
 
 
@@ -209,19 +213,19 @@ def cgroup_back(a):
 def kill_one(a):
     if a.guards:
         a.guards.kill(n=1)
-    a.sh(f"{TABLES}; {TC_OFF}")
+    a.sh(f"{TABLES}; {TC_OFF}; {XDP_OFF}")
 
 
 def kill_all(a):
     if a.guards:
         a.guards.kill()
-    a.sh(f"{TABLES}; {TC_OFF}")
+    a.sh(f"{TABLES}; {TC_OFF}; {XDP_OFF}")
 
 
 def stop_one(a):
     if a.guards:
         a.guards.kill(signal.SIGSTOP, n=1)
-    a.sh(f"{TABLES}; {TC_OFF}")
+    a.sh(f"{TABLES}; {TC_OFF}; {XDP_OFF}")
 
 
 def go_on(a):
@@ -233,7 +237,7 @@ def between_packets(a):
     """Away and back again within a moment, over and over, so that who looks now and then sees nothing."""
     a.sh("nft list table inet stanch_isolate >/tmp/adv.$$; for i in 1 2 3 4 5 6 7 8; do "
          f"{TABLES}; tc filter show dev eth0 egress >/dev/null; nft -f /tmp/adv.$$ 2>/dev/null;"
-         f"done; {TC_OFF}; rm -f /tmp/adv.$$")
+         f"done; {TC_OFF}; {XDP_OFF}; rm -f /tmp/adv.$$")
 
 
 # ---- the ways ----
@@ -272,9 +276,10 @@ def ways(a):
         Way("tc-ahead", "a tc program that accepts everything put before ours",
             "tc filter add dev eth0 egress protocol all prio 1 matchall action pass",
             "tc filter del dev eth0 egress protocol all prio 1 matchall"),
-        Way("all-at-once", "tables and tc in one script", f"{TABLES}; {TC_OFF}"),
+        Way("xdp-off", "the XDP programs detached", XDP_OFF),
+        Way("all-at-once", "tables, tc and XDP in one script", f"{TABLES}; {TC_OFF}; {XDP_OFF}"),
         Way("loop", "the same in a loop for a second",
-            f"timeout 1 sh -c 'while :; do {TABLES}; {TC_OFF}; done'"),
+            f"timeout 1 sh -c 'while :; do {TABLES}; {TC_OFF}; {XDP_OFF}; done'"),
         Way("between", "tables away and back between two packets", between_packets),
         Way("raw", "IP raw sockets", "", extra=(("raw", {}), ("raw6", {}), ("icmp", {}))),
         Way("packet-socket", "AF_PACKET with QDISC_BYPASS, other MAC, other ethertype", "",
@@ -337,13 +342,13 @@ def ways(a):
             "nft delete table inet adv"),
         Way("tc-redirect", "a container's frames put on the uplink by a redirect at tc", redirect,
             "ip link del leak1"),
-        Way("stop-guard", "the guard stopped (SIGSTOP), then tables and tc", stop_one, go_on, settle=0.4),
-        Way("kill-guard", "the guard killed, then tables and tc", kill_one, settle=0.4,
+        Way("stop-guard", "the guard stopped (SIGSTOP), then tables, tc and XDP", stop_one, go_on, settle=0.4),
+        Way("kill-guard", "the guard killed, then tables, tc and XDP", kill_one, settle=0.4,
             owned="until the second guard has taken over", limit_ms=100),
-        Way("kill-all", "every guard killed at once, then tables and tc", kill_all, settle=0.8,
+        Way("kill-all", "every guard killed at once, then tables, tc and XDP", kill_all, settle=0.8,
             owned="until systemd has started one again (100 ms and its start)", limit_ms=600),
         Way("xdp-redirect", "a container's frames put on the uplink by a redirect at XDP", xdp_redirect,
-            "ip link del leak1", owned="XDP_REDIRECT passes netfilter and tc"),
+            "ip link del leak1", owned="XDP_REDIRECT passes netfilter and tc, until the program is taken away"),
         Way("uplink-away", "the uplink moved into a container and used there", uplink_away, uplink_back,
             owned="the device is in another namespace, where nothing of ours is"),
     ]

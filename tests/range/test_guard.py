@@ -130,8 +130,12 @@ def test_what_is_taken_away_comes_back_with_a_name(bed, isolated, guard):
     assert news["usec"] < WITHIN_MS * 1000, news
     assert "stanch" in bed.sh("victim", "tc", "filter", "show", "dev", "eth0", "egress").stdout
     n = len(guard.news)
+    bed.sh("victim", "ip", "link", "set", "dev", "eth0", "xdp", "off")
+    assert guard.await_news("tamper", n, step="host.inbound")["usec"] < WITHIN_MS * 1000
+    assert "stanch_cut_in" in bed.sh("victim", "ip", "-d", "link", "show", "eth0").stdout
+    n = len(guard.news)
     bed.ip("victim", "link add new0 type veth peer name new1\nlink set new0 up\n")
-    for step in ("host.cut", "host.raw"):
+    for step in ("host.cut", "host.raw", "host.inbound"):
         assert guard.await_news("covered", n, step=step)["usec"] < WITHIN_MS * 1000
     assert "egress_new0" in nft(bed, "list", "table", "netdev", "stanch_isolate").stdout
     bed.ip("victim", "link del new0\n")

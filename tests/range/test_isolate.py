@@ -65,7 +65,12 @@ def test_isolate_stops_every_way_of_sending(bed):
         assert not r["connected"]
     assert "contained" in bed.ssh(bed.command("status")).stdout
 
-    # Each layer is needed: without the tc program the redirect's frames leak, and only they.
+    # Each layer is needed: without the tc program (and the XDP program, which stops what is fed into a
+    # device of ours) the redirect's frames leak, and only they.
+    bed.sh("victim", "ip", "link", "set", "dev", "leak1", "xdp", "off")
+    since = time.time_ns()
+    time.sleep(0.5)
+    assert cells(bed.wire.rows(since)) == {}
     bed.sh("victim", "tc", "filter", "del", "dev", "eth0", "egress")
     since = time.time_ns()
     time.sleep(1)

@@ -2,7 +2,7 @@
 /*
  * What this kernel takes, found out while the command still looks for the operator and reads its
  * journal: the nftables trial sleeps until the kernel has let go of its hooks again, and the
- * verification of the tc program keeps a processor busy.
+ * verification of the BPF programs keeps a processor busy.
  *
  * Invariants
  *  1. A result is taken once, by the next driver that is opened, and only when the kernel took
@@ -16,13 +16,17 @@
 #include <string.h>
 
 #include "enforce/host/parts.h"
+#include "enforce/host/programs.h"
 
 static struct {
-	pthread_t trial, load;
-	bool trial_runs, load_runs;
+	pthread_t trial;
+	bool trial_runs;
 	struct layers *layers; /* NULL: not all of them */
-	struct raw_programs *programs;
-	bool loaded;
+	struct loading {
+		pthread_t thread;
+		bool runs, loaded;
+		struct cut_programs *programs;
+	} out, in; /* tc egress, XDP */
 } ahead;
 
 static void *run_trial(void *arg)
@@ -43,30 +47,50 @@ static void *run_trial(void *arg)
 	return NULL;
 }
 
-static void *run_load(void *arg)
+static void *load_out(void *arg)
 {
-	ahead.loaded = raw_probe(ahead.programs, NULL) == 0;
+	ahead.out.loaded = cut_programs_probe(ahead.out.programs, CUTPROG_OUT, NULL) == 0;
 	return NULL;
+}
+
+static void *load_in(void *arg)
+{
+	ahead.in.loaded = cut_programs_probe(ahead.in.programs, CUTPROG_IN, NULL) == 0;
+	return NULL;
+}
+
+static void start(struct loading *l, enum cutprog_way way, void *(*run)(void *))
+{
+	l->programs = cut_programs_new(way);
+	l->runs = l->programs && pthread_create(&l->thread, NULL, run, NULL) == 0;
 }
 
 void host_look_ahead(void)
 {
-	if (ahead.trial_runs || ahead.programs)
+	if (ahead.trial_runs || ahead.out.programs)
 		return;
 	ahead.trial_runs = pthread_create(&ahead.trial, NULL, run_trial, NULL) == 0;
-	ahead.programs = raw_programs_new();
-	ahead.load_runs = ahead.programs && pthread_create(&ahead.load, NULL, run_load, NULL) == 0;
+	start(&ahead.out, CUTPROG_OUT, load_out);
+	start(&ahead.in, CUTPROG_IN, load_in);
+}
+
+static void join(const struct loading *l)
+{
+	if (l->runs)
+		pthread_join(l->thread, NULL);
 }
 
 void ahead_take(struct host *h)
 {
-	if (ahead.load_runs)
-		pthread_join(ahead.load, NULL);
+	join(&ahead.out);
+	join(&ahead.in);
 	if (ahead.trial_runs)
 		pthread_join(ahead.trial, NULL);
 	h->layers = ahead.layers;
-	h->programs = ahead.programs;
-	h->loaded = ahead.loaded;
+	h->programs = ahead.out.programs;
+	h->loaded = ahead.out.loaded;
+	h->inbound = ahead.in.programs;
+	h->inbound_loaded = ahead.in.loaded;
 	memset(&ahead, 0, sizeof ahead);
 }
 
@@ -76,5 +100,6 @@ void host_look_ahead_done(void)
 	ahead_take(&h);
 	layers_free(h.layers);
 	free(h.layers);
-	raw_programs_free(h.programs);
+	cut_programs_free(h.programs);
+	cut_programs_free(h.inbound);
 }

@@ -65,7 +65,8 @@ static int whose(const struct tc_filter *f, enum bulkprog_kin *ret, uint32_t *re
 static bool is_cut(const struct tc_filter *f)
 {
 	enum cutprog_kin kin = CUTPROG_FOREIGN;
-	return f->prog_id && cutprog_whose(f->prog_id, &kin, NULL) == 0 && kin == CUTPROG_OURS;
+	return f->prog_id && cutprog_whose(CUTPROG_OUT, f->prog_id, &kin, NULL) == 0 &&
+	       kin == CUTPROG_OURS;
 }
 
 /* ---- reading ---- */
@@ -219,7 +220,7 @@ static bool made_for_cut(const struct hook *h)
 	for (size_t i = 0; i < h->n; i++) {
 		struct cutprog c;
 		struct cut_config k;
-		if (!is_cut(&h->v[i]) || cutprog_open(h->v[i].prog_id, &c, NULL) < 0)
+		if (!is_cut(&h->v[i]) || cutprog_open(CUTPROG_OUT, h->v[i].prog_id, &c, NULL) < 0)
 			continue;
 		made |= cutprog_read(&c, &k, NULL, NULL) == 0 && (k.flags & CUT_FLAG_MADE_CLSACT);
 		cutprog_close(&c);
@@ -321,7 +322,7 @@ static int hand_over(const struct hook *h, struct err *e)
 		struct cut_permit p[CUT_PERMITS_MAX];
 		if (!is_cut(&h->v[i]))
 			continue;
-		int r = cutprog_open(h->v[i].prog_id, &c, e);
+		int r = cutprog_open(CUTPROG_OUT, h->v[i].prog_id, &c, e);
 		if (r < 0)
 			return r;
 		r = cutprog_read(&c, &k, p, e);

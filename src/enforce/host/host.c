@@ -15,12 +15,15 @@
 #include "base/sys.h"
 #include "enforce/host/bulk.h"
 #include "enforce/host/group.h"
+#include "enforce/host/parts.h"
+#include "enforce/host/programs.h"
 #include "kern/conntrack.h"
 #include "kern/diag.h"
 
-static const struct step_kind *const kinds[] = {&kind_cut,           &kind_raw,  &kind_sessions,
-                                                &kind_block,         &kind_bulk, &kind_group,
-                                                &kind_group_sessions};
+static const struct step_kind *const kinds[] = {
+    &kind_cut,   &kind_raw,  &kind_inbound, &kind_sessions,
+    &kind_block, &kind_bulk, &kind_group,   &kind_group_sessions,
+};
 
 static const struct step_kind *kind_of(const struct step *s, struct err *e)
 {
@@ -33,7 +36,8 @@ static const struct step_kind *kind_of(const struct step *s, struct err *e)
 
 static void host_free(struct host *h)
 {
-	raw_programs_free(h->programs);
+	cut_programs_free(h->programs);
+	cut_programs_free(h->inbound);
 	bulk_cache_free(h->bulk);
 	layers_free(h->layers);
 	free(h->layers);
@@ -49,9 +53,11 @@ static int host_open(const struct point *p, void **ret_ctx, struct err *e)
 	h->leave = -1;
 	ahead_take(h);
 	if (!h->programs)
-		h->programs = raw_programs_new();
-	int r = h->programs ? nl_open(&h->nl, NETLINK_NETFILTER, e)
-	                    : err_set(e, -ENOMEM, "out of memory");
+		h->programs = cut_programs_new(CUTPROG_OUT);
+	if (!h->inbound)
+		h->inbound = cut_programs_new(CUTPROG_IN);
+	int r = h->programs && h->inbound ? nl_open(&h->nl, NETLINK_NETFILTER, e)
+	                                  : err_set(e, -ENOMEM, "out of memory");
 	if (r < 0)
 		host_free(h);
 	else
@@ -193,6 +199,10 @@ static int host_probe(void *ctx, struct capabilities *ret, struct err *e)
 	bool raw = raw_probe(NULL, &why) == 0;
 	capability(&c, "tc egress", raw, "BPF redirects pass a cut: %.120s", why.text);
 	why.code = 0;
+	bool xdp = cut_programs_probe(NULL, CUTPROG_IN, &why) == 0;
+	capability(&c, "XDP", xdp, "packet sockets hear what arrives, past a cut: %.110s",
+	           why.text);
+	why.code = 0;
 	bool ct = ct_list(NULL, take_none, NULL, &why) == 0;
 	capability(&c, "conntrack", ct, "tracked connections are neither seen nor forgotten: %.90s",
 	           why.text);
@@ -322,7 +332,7 @@ static int cut_notes(struct plan *p, const struct order *o, const struct layers 
 	return r < 0 ? r : 0;
 }
 
-static int cut_dims(struct plan *p, const struct layers *l, bool raw, const char *raw_why)
+static int cut_dims(struct plan *p, const struct layers *l)
 {
 	int r = plan_set_dim(p, DIM_V4, DIM_CONTAINED, NULL);
 	if (r == 0)
@@ -332,8 +342,9 @@ static int cut_dims(struct plan *p, const struct layers *l, bool raw, const char
 		              : plan_set_dim(p, DIM_FORWARDED, DIM_PARTIAL,
 		                             "no netdev egress hook: macvlan traffic is not seen");
 	if (r == 0)
-		r = raw && l->egress ? plan_set_dim(p, DIM_RAW, DIM_CONTAINED, NULL)
-		                     : plan_set_dim(p, DIM_RAW, DIM_PARTIAL, raw_why);
+		r = l->egress ? plan_set_dim(p, DIM_RAW, DIM_CONTAINED, NULL)
+		              : plan_set_dim(p, DIM_RAW, DIM_PARTIAL,
+		                             "no netdev egress hook on this kernel");
 	return r < 0 ? r : plan_set_dim(p, DIM_SESSIONS, DIM_CONTAINED, NULL);
 }
 
@@ -348,25 +359,44 @@ static int refuse_second(const struct holds *others, struct err *e)
 	return 0;
 }
 
+static int lacks(struct plan *p, const char *what, const char *why, struct err *e)
+{
+	int r = plan_note(p, "%s: %s", what, why);
+	if (r == 0)
+		r = plan_set_dim(p, DIM_RAW, DIM_PARTIAL, why);
+	return r < 0 ? err_set(e, r, "out of memory for the plan") : 0;
+}
+
 static int plan_raw(struct host *h, const struct layers *l, struct plan *p, struct err *e)
 {
 	struct err why = {0};
 	if (!h->loaded)
-		h->loaded = raw_probe(h->programs, &why) == 0;
-	if (!h->loaded) {
-		int r = plan_note(p, "frames that a BPF redirect puts on a device pass the cut: %s",
-		                  why.text);
-		return r < 0 ? r : cut_dims(p, l, false, why.text);
-	}
-	int r = add_with_inverse(
+		h->loaded = cut_programs_probe(h->programs, CUTPROG_OUT, &why) == 0;
+	if (!h->loaded)
+		return lacks(p, "frames that a BPF redirect puts on a device pass the cut",
+		             why.text, e);
+	return add_with_inverse(
 	    p, h, &kind_raw, false, l,
 	    strdup("a tc egress program on every device but lo drops what the allow-list does not "
 	           "name, for frames that reach the device behind nftables"),
 	    "detaches our tc programs, and the clsact qdiscs that were made for them and that "
-	    "nobody "
-	    "else uses",
+	    "nobody else uses",
 	    e);
-	return r < 0 ? r : cut_dims(p, l, true, "no netdev egress hook on this kernel");
+}
+
+static int plan_inbound(struct host *h, const struct layers *l, struct plan *p, struct err *e)
+{
+	struct err why = {0};
+	if (!h->inbound_loaded)
+		h->inbound_loaded = cut_programs_probe(h->inbound, CUTPROG_IN, &why) == 0;
+	if (!h->inbound_loaded)
+		return lacks(p, "packet sockets hear what arrives, though they cannot answer",
+		             why.text, e);
+	return add_with_inverse(p, h, &kind_inbound, false, l,
+	                        strdup("an XDP program on every device that frames come in by "
+	                               "drops what the allow-list does "
+	                               "not name, before packet sockets can hear it"),
+	                        "detaches our XDP programs", e);
 }
 
 static int plan_isolate(struct host *h, const struct order *o, const struct holds *others,
@@ -384,8 +414,12 @@ static int plan_isolate(struct host *h, const struct order *o, const struct hold
 	                     "one nftables transaction deletes the tables " CUT_TABLE
 	                     "; the rest of the ruleset is as it was",
 	                     e);
+	if (r == 0 && (r = cut_dims(p, &l)) < 0)
+		err_set(e, r, "out of memory for the plan");
 	if (r == 0)
 		r = plan_raw(h, &l, p, e);
+	if (r == 0)
+		r = plan_inbound(h, &l, p, e);
 	if (r == 0)
 		r = add_sessions(
 		    p, h,

@@ -2,12 +2,13 @@
 /*
  * The driver `host`: isolate and block on this host. The layers of a cut, outermost first:
  *
- *   host.cut       nftables, one transaction: inet hooks before conntrack, netdev egress + ingress
- * on every uplink, bridge where there is one                     (cut.c, nft in kern/) host.raw a
- * BPF program at tc egress of every uplink, for frames that a redirect puts there behind the
- * netfilter hook                                   (raw.c) host.sessions  evidence first, then
+ *   host.cut       nftables, one transaction: inet hooks before conntrack, netdev egress and
+ * ingress on every device, bridge where there is one (cut.c, nft in kern/) host.raw       a BPF
+ * program at tc egress of every device, for frames that a redirect puts there behind the netfilter
+ * hook (raw.c) host.inbound   an XDP program on every device that frames come in by, for packet
+ * sockets that hear what nftables drops only later (inbound.c) host.sessions  evidence first, then
  * SOCK_DESTROY while RSTs may still pass, then the final drop, then the matching conntrack entries;
- * packet-socket owners named  (sessions.c) host.block     the shared block sets, reconciled with
+ * packet-socket owners named (sessions.c) host.block     the shared block sets, reconciled with
  * what all orders want (block.c)
  *
  * Timers live in the kernel: nftables set elements with time-outs, boot-time deadlines in BPF maps.
@@ -57,14 +58,9 @@ struct raw_report {
 	uint32_t prog_id;
 	usec_t armed_left, narrow_left; /* as read from the program's own map; 0: for good */
 };
-/* Programs that the kernel has verified and that devices of one kind share, with one map and one
- * clock. Of one list of permits and one hold_time only, until raw_programs_done. */
-struct raw_programs;
-struct raw_programs *raw_programs_new(void);    /* NULL: out of memory */
-void raw_programs_done(struct raw_programs *p); /* the devices keep what they run */
-void raw_programs_free(struct raw_programs *p); /* takes NULL */
+struct cut_programs; /* programs.h */
 /* ps NULL: a program for this device alone. */
-int raw_attach(struct raw_programs *ps, int ifindex, const struct permit *permits, size_t n,
+int raw_attach(struct cut_programs *ps, int ifindex, const struct permit *permits, size_t n,
                const struct hold_time *t, struct raw_report *ret, struct err *e);
 int raw_read(int ifindex, struct raw_report *ret, struct err *e); /* attached=false is no error */
 /* raw_read, and compares the permits in the program's map with these; *ret_same. */
@@ -75,7 +71,7 @@ int raw_rearm(int ifindex, const struct hold_time *t, struct err *e);
 int raw_detach(int ifindex, bool made_clsact, struct err *e); /* absent is success */
 /* Can it be done on this kernel with these rights? 0 or -errno with the reason. What was loaded to
  * find out is kept for the next raw_attach; keep may be NULL. */
-int raw_probe(struct raw_programs *keep, struct err *e);
+int raw_probe(struct cut_programs *keep, struct err *e);
 
 /* sessions.c. What a cut leaves standing is found by permits (isolate) or by prefixes (block). */
 struct bulk_sets;

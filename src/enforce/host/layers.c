@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Kinds host.raw and host.sessions: the table rows around raw.c and sessions.c. */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "base/sys.h"
 #include "enforce/host/bulk.h"
 #include "enforce/host/cut.h"
+#include "enforce/host/programs.h"
 
 static const struct step *step_of(const struct holds *others, const char *kind)
 {
@@ -17,9 +19,29 @@ static const struct step *step_of(const struct holds *others, const char *kind)
 	return NULL;
 }
 
+void step_add_problem(struct step *s, const char *fmt, ...)
+{
+	char *one = NULL, *both = NULL;
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vasprintf(&one, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	if (s->problem && asprintf(&both, "%s; %s", s->problem, one) >= 0) {
+		free(s->problem);
+		free(one);
+		s->problem = both;
+	} else if (!s->problem) {
+		s->problem = one;
+	} else {
+		free(one);
+	}
+}
+
 /* ---- host.raw ---- */
 
-static int attach_all(struct raw_programs *ps, const struct order *o, const struct hold_time *t,
+static int attach_all(struct cut_programs *ps, const struct order *o, const struct hold_time *t,
                       const struct link *v, size_t n, struct raw_device *done, size_t *ret_done,
                       struct step *s, struct err *e)
 {
@@ -29,18 +51,23 @@ static int attach_all(struct raw_programs *ps, const struct order *o, const stru
 		int r = raw_attach(ps, v[i].ifindex, o->permits, o->n_permits, t, &report, &why);
 		if (r == -ENODEV)
 			continue;
+		if (r == -EOPNOTSUPP) {
+			step_add_problem(s, "device %s: a BPF redirect can send there: %s",
+			                 v[i].name, why.text);
+			continue;
+		}
 		if (r < 0)
 			return err_set(e, r, "device %s: %s", v[i].name, why.text);
 		struct raw_device *d = &done[(*ret_done)++];
 		*d =
 		    (struct raw_device){.ifindex = v[i].ifindex, .made_clsact = report.made_clsact};
 		memcpy(d->name, v[i].name, sizeof d->name);
-		if (report.foreign_ahead && !s->problem &&
-		    asprintf(&s->problem,
-		             "on device %s another tc egress program runs before ours and may send "
-		             "frames past it",
-		             v[i].name) < 0)
-			s->problem = NULL;
+		if (report.foreign_ahead)
+			step_add_problem(
+			    s,
+			    "on device %s another tc egress program runs before ours and "
+			    "may send frames past it",
+			    v[i].name);
 	}
 	return 0;
 }
@@ -71,7 +98,7 @@ static int raw_apply(struct host *h, const struct order *o, struct step *s,
 	if (!done)
 		return err_set(e, -ENOMEM, "out of memory for %zu devices", n);
 	r = attach_all(h->programs, o, &t, v, n, done, &n_done, s, e);
-	raw_programs_done(h->programs);
+	cut_programs_done(h->programs);
 	h->loaded = false;
 	if (r == 0)
 		r = raw_result_to_json(done, n_done, &result, e);
@@ -84,7 +111,7 @@ static int raw_apply(struct host *h, const struct order *o, struct step *s,
 	return 0;
 }
 
-static bool clock_agrees(usec_t want, usec_t have)
+bool time_agrees(usec_t want, usec_t have)
 {
 	const struct nft_elem el = {.timeout = msec_left(have), .left = msec_left(have)};
 	return left_agrees(msec_left(want), &el);
@@ -106,8 +133,8 @@ static bool raw_check(const struct order *o, const struct hold_time *t, const st
 	if (!same)
 		buf_addf(drift, "device %s: the permits of the tc program are not the order's\n",
 		         v->name);
-	if (!clock_agrees(t->armed, report.armed_left) ||
-	    !clock_agrees(t->narrow, report.narrow_left))
+	if (!time_agrees(t->armed, report.armed_left) ||
+	    !time_agrees(t->narrow, report.narrow_left))
 		buf_addf(drift, "device %s: the tc program's deadline is not the order's\n",
 		         v->name);
 	if (report.foreign_ahead)
@@ -291,16 +318,6 @@ static int sessions_prepare(struct host *h, const struct order *o, struct step *
 	return r;
 }
 
-static void add_problem(struct step *s, const char *what, const char *why)
-{
-	char *text = NULL;
-	if (asprintf(&text, "%s%s%s: %s", s->problem ? s->problem : "", s->problem ? "; " : "",
-	             what, why) < 0)
-		return;
-	free(s->problem);
-	s->problem = text;
-}
-
 static int end_drain(struct host *h, const struct order *o, const struct holds *others,
                      struct err *e)
 {
@@ -308,9 +325,12 @@ static int end_drain(struct host *h, const struct order *o, const struct holds *
 	if (o->verb != VERB_ISOLATE)
 		return 0;
 	int r = cut_drain_off(h, e);
-	if (r == 0 && step_of(others, kind_raw.kind) &&
-	    hold_time_of(&o->deadlines, boot_now(), &t) == 0)
+	if (r < 0 || hold_time_of(&o->deadlines, boot_now(), &t) < 0)
+		return r;
+	if (step_of(others, kind_raw.kind))
 		r = raw_time(&t, e);
+	if (r == 0 && step_of(others, kind_inbound.kind))
+		r = inbound_time(&t, e);
 	return r;
 }
 
@@ -327,11 +347,11 @@ static int sessions_apply(struct host *h, const struct order *o, struct step *s,
 	if (r < 0)
 		return r;
 	if (sessions_destroy_sockets(&x.s, &c, &why) < 0)
-		add_problem(s, "sockets were not all closed", why.text);
+		step_add_problem(s, "sockets were not all closed: %s", why.text);
 	r = end_drain(h, o, others, e);
 	why.code = 0;
 	if (r == 0 && sessions_delete_flows(&x.s, &c, &why) < 0)
-		add_problem(s, "tracked connections were not all forgotten", why.text);
+		step_add_problem(s, "tracked connections were not all forgotten: %s", why.text);
 	scope_free(&x);
 	if (r == 0)
 		r = counts_to_json(&c, &result, e);
@@ -356,15 +376,23 @@ static int sessions_verify(struct host *h, const struct order *o, const struct s
 		return r;
 	struct readback rb = {.verdict = VERDICT_HOLDS};
 	bool left = c.sockets_seen || c.flows_seen;
-	rb.dims[DIM_SESSIONS] = left || c.packet_sockets ? DIM_PARTIAL : DIM_CONTAINED;
+	/* They send nothing past the one layer and hear nothing past the other, while these hold:
+	 * their own steps tell. A dhclient's stays for ever. */
+	bool mute = step_of(others, kind_raw.kind) && step_of(others, kind_inbound.kind);
+	rb.dims[DIM_SESSIONS] = left || (c.packet_sockets && !mute) ? DIM_PARTIAL : DIM_CONTAINED;
 	/* New attempts of the same programs look like this, too: the cut holds them, so that it is
 	 * told and is no drift. */
-	if ((left || c.packet_sockets) &&
-	    asprintf(&rb.drift,
-	             "%u sockets and %u tracked connections outside of what is kept are still (or "
-	             "again) there, and %u packet sockets\n",
-	             c.sockets_seen, c.flows_seen, c.packet_sockets) < 0)
-		rb.drift = NULL;
+	struct buf drift = BUF_INIT(4096);
+	if (left)
+		buf_addf(&drift,
+		         "%u sockets and %u tracked connections outside of what is kept are still "
+		         "(or again) there\n",
+		         c.sockets_seen, c.flows_seen);
+	if (c.packet_sockets)
+		buf_addf(&drift, "%u packet sockets are open%s\n", c.packet_sockets,
+		         mute ? ": they hear and send what is kept, nothing else" : "");
+	rb.drift = drift.len ? buf_steal(&drift) : NULL;
+	buf_free(&drift);
 	*ret = rb;
 	return 0;
 }

@@ -14,13 +14,15 @@
 struct host {
 	char point[STEP_POINT_MAX];
 	struct nl nl;                  /* netfilter */
-	struct raw_programs *programs; /* owned */
+	struct cut_programs *programs; /* owned; for tc egress */
 	bool loaded;                   /* one of them is there: this kernel takes it */
-	struct bulk_cache *bulk;       /* owned; NULL: nothing was asked for yet */
-	struct layers *layers;         /* owned; what the kernel takes, tried but now; NULL: not */
-	bool owns;                     /* tables are put as the netfilter socket's own */
-	bool guards;                   /* host_own was called: asks nobody for leave */
-	int leave; /* the guard's leave to change its tables (priv/seat.h); -1 */
+	struct cut_programs *inbound;  /* owned; for XDP */
+	bool inbound_loaded;
+	struct bulk_cache *bulk; /* owned; NULL: nothing was asked for yet */
+	struct layers *layers;   /* owned; what the kernel takes, tried but now; NULL: not */
+	bool owns;               /* tables are put as the netfilter socket's own */
+	bool guards;             /* host_own was called: asks nobody for leave */
+	int leave;               /* the guard's leave to change its tables (priv/seat.h); -1 */
 };
 
 /* own.c */
@@ -48,7 +50,8 @@ struct step_kind {
 	                struct err *e);
 };
 
-extern const struct step_kind kind_cut, kind_raw, kind_sessions, kind_block, kind_bulk;
+extern const struct step_kind kind_cut, kind_raw, kind_inbound, kind_sessions, kind_block,
+    kind_bulk;
 
 /* ---- payloads (payload.c) ---- */
 
@@ -85,6 +88,22 @@ struct raw_device {
 int raw_result_to_json(const struct raw_device *v, size_t n, char **ret, struct err *e);
 /* *ret is malloc'd. A NULL text is an empty list. */
 int raw_result_from_json(const char *json, struct raw_device **ret, size_t *ret_n, struct err *e);
+
+/* What host.inbound found when it came: programs of others, that keep their places as long as this
+ * boot lasts. */
+#define KEPT_MAX 4096
+struct kept_program {
+	int ifindex;
+	uint32_t prog_id;
+};
+struct kept_list {
+	char boot[BOOT_ID_MAX];
+	struct kept_program *v; /* owned */
+	size_t n;
+};
+int kept_to_json(const struct kept_list *l, char **ret, struct err *e);
+/* A NULL text is an empty list. The caller frees v. */
+int kept_from_json(const char *json, struct kept_list *ret, struct err *e);
 
 /* ---- devices ---- */
 
@@ -125,6 +144,9 @@ void ahead_take(struct host *h);
 /* Finds out by trial (nothing is changed) which layers this kernel takes. */
 int layers_probe(struct host *h, struct layers *ret, struct err *e);
 
+/* inbound_step.c: moves the clocks of all XDP programs of ours. */
+int inbound_time(const struct hold_time *t, struct err *e);
+
 /* ---- block (block.c) ---- */
 
 #define BLOCK_TABLE "stanch_block"
@@ -158,6 +180,9 @@ int block_left(const struct deadlines *d, usec_t boot, uint64_t *ret);
 uint64_t msec_left(usec_t left); /* rounded up; 0 stays 0 */
 /* Is the time left in the kernel the wanted one, within what reading takes? */
 bool left_agrees(uint64_t want_msec, const struct nft_elem *have);
+bool time_agrees(usec_t want, usec_t have); /* the same of a program's clock */
+/* Adds a sentence to what must be told of a step. */
+void step_add_problem(struct step *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* May our own table be replaced? 0 when it is absent or ours by its comment ("stanch …"). */
 int table_present(struct host *h, uint8_t family, const char *name, struct nft_table *ret_head,
                   bool *ret_present, struct err *e);

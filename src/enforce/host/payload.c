@@ -228,3 +228,65 @@ int raw_result_from_json(const char *json, struct raw_device **ret, size_t *ret_
 	*ret_n = n;
 	return 0;
 }
+
+int kept_to_json(const struct kept_list *l, char **ret, struct err *e)
+{
+	_cleanup_json_ json_t *list = json_array();
+	for (size_t i = 0; list && i < l->n; i++) {
+		json_t *row = json_pack("{s:i,s:I}", "ifindex", l->v[i].ifindex, "prog_id",
+		                        (json_int_t)l->v[i].prog_id);
+		if (json_array_append_new(list, row) < 0)
+			return err_set(e, -ENOMEM, "out of memory for a step's result");
+	}
+	_cleanup_json_ json_t *j =
+	    json_pack("{s:i,s:s,s:O}", "version", VERSION, "boot", l->boot, "kept", list);
+	return dump(j, ret, e);
+}
+
+static int take_kept(json_t *row, struct kept_program *k, struct err *e)
+{
+	json_int_t id;
+	int r = field_unpack(row, "inbound result", e, "{s:i,s:I!}", "ifindex", &k->ifindex,
+	                     "prog_id", &id);
+	if (r == 0 && (k->ifindex <= 0 || id <= 0 || id >= UINT32_MAX))
+		r = err_set(e, -EBADMSG, "inbound result: %d has no program", k->ifindex);
+	if (r == 0)
+		k->prog_id = (uint32_t)id;
+	return r;
+}
+
+int kept_from_json(const char *json, struct kept_list *ret, struct err *e)
+{
+	struct kept_list l = {0};
+	_cleanup_json_ json_t *j = NULL;
+	int r = json ? field_load(json, PAYLOAD_MAX, "inbound result", &j, e) : 0, version;
+	const char *boot;
+	json_t *list;
+	if (r == 0 && !json) {
+		*ret = l;
+		return 0;
+	}
+	if (r == 0)
+		r = field_unpack(j, "inbound result", e, "{s:i,s:s,s:o!}", "version", &version,
+		                 "boot", &boot, "kept", &list);
+	if (r == 0)
+		r = check_version(version, "inbound result", e);
+	if (r == 0)
+		r = field_copy(l.boot, sizeof l.boot, boot, "inbound result: boot", e);
+	if (r == 0 && (!json_is_array(list) || json_array_size(list) > KEPT_MAX))
+		r = err_set(e, -EBADMSG, "inbound result: programs are no list of at most %d",
+		            KEPT_MAX);
+	if (r < 0)
+		return r;
+	l.n = json_array_size(list);
+	l.v = calloc(l.n + 1, sizeof *l.v);
+	if (!l.v)
+		return err_set(e, -ENOMEM, "out of memory for a step's result");
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		r = take_kept(json_array_get(list, i), &l.v[i], e);
+	if (r < 0)
+		free(l.v);
+	else
+		*ret = l;
+	return r;
+}

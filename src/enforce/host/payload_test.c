@@ -116,6 +116,31 @@ static void raw_results(void **state)
 	                 -EBADMSG);
 }
 
+static void kept_programs(void **state)
+{
+	struct kept_program v[] = {{2, 77}, {3, 4000000000}};
+	struct kept_list l = {.boot = "b", .v = v, .n = 2}, back = {0};
+	char *json;
+	assert_int_equal(kept_to_json(&l, &json, NULL), 0);
+	assert_int_equal(kept_from_json(json, &back, NULL), 0);
+	assert_string_equal(back.boot, "b");
+	assert_true(back.n == 2 && back.v[1].ifindex == 3 && back.v[1].prog_id == 4000000000);
+	free(back.v);
+	free(json);
+	assert_int_equal(kept_from_json(NULL, &back, NULL), 0);
+	assert_true(back.n == 0 && !back.boot[0]);
+	static const char *const bad[] = {
+	    "",
+	    "{}",
+	    "{\"version\":1,\"boot\":\"b\",\"kept\":3}",
+	    "{\"version\":2,\"boot\":\"b\",\"kept\":[]}",
+	    "{\"version\":1,\"boot\":\"b\",\"kept\":[{\"ifindex\":0,\"prog_id\":1}]}",
+	    "{\"version\":1,\"boot\":\"b\",\"kept\":[{\"ifindex\":1,\"prog_id\":4294967295}]}",
+	};
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_true(kept_from_json(bad[i], &back, NULL) < 0);
+}
+
 static void roots(void **state)
 {
 	char why[128];
@@ -147,9 +172,13 @@ static void directories(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(layers_round_trip), cmocka_unit_test(layers_refused),
-	    cmocka_unit_test(inverses),          cmocka_unit_test(sessions),
-	    cmocka_unit_test(raw_results),       cmocka_unit_test(roots),
+	    cmocka_unit_test(layers_round_trip),
+	    cmocka_unit_test(layers_refused),
+	    cmocka_unit_test(inverses),
+	    cmocka_unit_test(sessions),
+	    cmocka_unit_test(raw_results),
+	    cmocka_unit_test(kept_programs),
+	    cmocka_unit_test(roots),
 	    cmocka_unit_test(directories),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

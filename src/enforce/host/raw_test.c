@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The program at tc egress against permit_matches_flow, the one definition of a permit, over
- * generated packets (BPF_PROG_TEST_RUN); then the tc layer on devices of a network namespace of the
- * test's own, judged by `tc` and by what arrives at the far end.
+ * The programs at tc egress and XDP against permit_matches_flow, the one definition of a permit,
+ * over generated packets (BPF_PROG_TEST_RUN); then both layers on devices of a network namespace of
+ * the test's own, judged by `tc`, `ip` and by what arrives at the far end.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,8 +26,7 @@
 
 #include "base/sys.h"
 #include "base/table.h"
-#include "enforce/host/host.h"
-#include "kern/cutprog.h"
+#include "enforce/host/inbound.h"
 #include "kern/tc.h"
 
 /* ---- packets ---- */
@@ -59,24 +58,27 @@ struct shape {
 	bool source_route;
 	uint8_t tcp_flags;
 	unsigned payload;
+	bool arrives; /* from the peer */
 };
 
 static void add_upper(struct frame *f, const struct shape *s)
 {
 	static const uint8_t zero[64];
+	uint16_t from = s->arrives ? s->peer_port : s->local_port;
+	uint16_t to = s->arrives ? s->local_port : s->peer_port;
 	if (s->proto == IPPROTO_TCP) {
-		add16(f, s->local_port);
-		add16(f, s->peer_port);
+		add16(f, from);
+		add16(f, to);
 		add(f, zero, 8);
 		add(f, (uint8_t[]){0x50, s->tcp_flags, 0, 0, 0, 0, 0, 0}, 8);
 	} else if (s->proto == IPPROTO_UDP) {
-		add16(f, s->local_port);
-		add16(f, s->peer_port);
+		add16(f, from);
+		add16(f, to);
 		add16(f, 8 + s->payload);
 		add16(f, 0);
 	} else if (s->proto == IPPROTO_SCTP) {
-		add16(f, s->local_port);
-		add16(f, s->peer_port);
+		add16(f, from);
+		add16(f, to);
 		add(f, zero, 8);
 	} else {
 		add(f, "\x08\x00\x00\x00\x12\x34\x00\x01", 8);
@@ -84,15 +86,22 @@ static void add_upper(struct frame *f, const struct shape *s)
 	add(f, zero, s->payload);
 }
 
+static void add_ends(struct frame *f, const struct shape *s, const uint8_t *self, size_t n)
+{
+	add(f, s->arrives ? s->peer.bytes : self, n);
+	add(f, s->arrives ? self : s->peer.bytes, n);
+}
+
 static void add_v4(struct frame *f, const struct shape *s, const struct frame *upper)
 {
+	static const uint8_t self[4] = {192, 0, 2, 10};
 	unsigned header = 20 + s->options * 4;
 	add(f, (uint8_t[]){(uint8_t)(0x40 | header / 4), 0}, 2);
 	add16(f, header + (unsigned)upper->n);
 	add16(f, 77);
 	add16(f, s->later ? 185 : s->fragmented ? 0x2000 : 0x4000);
-	add(f, (uint8_t[]){64, s->proto, 0, 0, 192, 0, 2, 10}, 8);
-	add(f, s->peer.bytes, 4);
+	add(f, (uint8_t[]){64, s->proto, 0, 0}, 4);
+	add_ends(f, s, self, 4);
 	for (unsigned i = 0; i < s->options; i++)
 		add(f, i == 0 && s->source_route ? "\x83\x04\x04\x00" : "\x01\x01\x01\x01", 4);
 }
@@ -111,8 +120,7 @@ static void add_v6(struct frame *f, const struct shape *s, const struct frame *u
 	add(f, (uint8_t[]){0x60, 0, 0, 0}, 4);
 	add16(f, n * 8 + (unsigned)upper->n);
 	add(f, (uint8_t[]){chain[0], 64}, 2);
-	add(f, self, 16);
-	add(f, s->peer.bytes, 16);
+	add_ends(f, s, self, 16);
 	for (unsigned i = 0; i < n; i++) {
 		uint8_t h[8] = {chain[i + 1], 0, 1, 4};
 		if (chain[i] == 43)
@@ -292,7 +300,8 @@ static struct cutprog attach(const struct permit *p, size_t n, const struct hold
 	struct raw_report r;
 	struct cutprog c;
 	struct err e = {0};
-	if (raw_attach(NULL, va, p, n, t, &r, &e) < 0 || cutprog_open(r.prog_id, &c, &e) < 0)
+	if (raw_attach(NULL, va, p, n, t, &r, &e) < 0 ||
+	    cutprog_open(CUTPROG_OUT, r.prog_id, &c, &e) < 0)
 		fail_msg("%s", e.text);
 	return c;
 }
@@ -314,34 +323,56 @@ static bool passes(const struct cutprog *c, const struct frame *f)
 
 /* ---- tests of the program ---- */
 
+/* The same as a loaded XDP program that is attached to va. */
+static struct cutprog attach_in(const struct permit *p, size_t n, const struct hold_time *t)
+{
+	struct cut_programs *ps = cut_programs_new(CUTPROG_IN);
+	struct inbound_report r = {0};
+	struct cutprog c;
+	struct err e = {0};
+	if (inbound_attach(ps, va, p, n, t, INBOUND_SPARE_ALL, &r, &e) < 0 ||
+	    cutprog_open(CUTPROG_IN, r.prog_id, &c, &e) < 0)
+		fail_msg("%s", e.text);
+	cut_programs_free(ps);
+	return c;
+}
+
+static void check_one(const struct cutprog *c, const struct permit *p, size_t n, bool arrives,
+                      unsigned ret_n[static 2])
+{
+	struct shape s = rnd_shape();
+	s.arrives = arrives;
+	struct frame f = build(&s);
+	bool want = expected(p, n, &s, false);
+	if (passes(c, &f) != want)
+		fail_msg("%s: family %u proto %u ports %u %u vlans %u options %u ext %u frag %d "
+		         "later %d route %d: should %s",
+		         arrives ? "in" : "out", s.peer.family, s.proto, s.local_port, s.peer_port,
+		         s.vlans, s.options, s.extensions, s.fragmented, s.later, s.source_route,
+		         want ? "pass" : "be dropped");
+	ret_n[want]++;
+}
+
 static void agrees_with_the_model(void **state)
 {
 	NEEDS_BPF();
-	unsigned passed = 0, dropped = 0;
+	unsigned out[2] = {0}, in[2] = {0};
 	for (unsigned list = 0; list < 60; list++) {
 		struct permit p[PERMIT_MAX];
 		size_t n = list == 0 ? 0 : list == 1 ? PERMIT_MAX : rnd(6) + 1;
 		for (size_t i = 0; i < n; i++)
 			p[i] = rnd_permit();
-		struct cutprog c = attach(p, n, &for_good);
+		struct cutprog c = attach(p, n, &for_good), d = attach_in(p, n, &for_good);
 		for (unsigned k = 0; k < 500; k++) {
-			struct shape s = rnd_shape();
-			struct frame f = build(&s);
-			bool want = expected(p, n, &s, false);
-			if (passes(&c, &f) != want)
-				fail_msg("list %u packet %u: family %u proto %u ports %u %u vlans "
-				         "%u options %u ext %u frag %d later %d route %d: should "
-				         "%s",
-				         list, k, s.peer.family, s.proto, s.local_port, s.peer_port,
-				         s.vlans, s.options, s.extensions, s.fragmented, s.later,
-				         s.source_route, want ? "pass" : "be dropped");
-			passed += want;
-			dropped += !want;
+			check_one(&c, p, n, false, out);
+			check_one(&d, p, n, true, in);
 		}
 		cutprog_close(&c);
+		cutprog_close(&d);
 	}
 	assert_int_equal(raw_detach(va, true, NULL), 0);
-	assert_true(passed > 3000 && dropped > 3000);
+	assert_int_equal(inbound_detach(va, NULL), 0);
+	assert_true(out[0] > 3000 && out[1] > 3000 && in[0] > 3000 && in[1] > 3000);
 }
 
 /* Whatever the bytes are: cut short, overwritten, it ends and lets nothing out that names no kept
@@ -434,6 +465,36 @@ static const struct case_of_kind kinds[] = {
      "000000000000 c0000201"},
 };
 
+#define ARP_FROM(op, sender)                                                                       \
+	"0806 0001 0800 06 04 " op " 020000000001 " sender " 000000000000 c000020a"
+#define UDP4_FROM(src, ports)                                                                      \
+	"0800 45000024 00000000 40 11 0000 " src " c000020a " ports " 0010 0000 0000000000000000"
+#define ICMP4(type, code)                                                                          \
+	"0800 45000024 00000000 40 01 0000 cb007105 c000020a " type code " 0000 00000000 "         \
+	"0000000000000000"
+
+static const struct case_of_kind kinds_in[] = {
+    {"arp request by the gateway", true, ARP_FROM("0001", "c0000201")},
+    {"arp reply by the gateway", true, ARP_FROM("0002", "c0000201")},
+    {"arp by somebody else", false, ARP_FROM("0001", "c0000202")},
+    {"another operation", false, ARP_FROM("0003", "c0000201")},
+    {"somebody asks about us", true, V6("ff", FAR6, SOLI6, "87", SELF6)},
+    {"the same, from afar", false, V6("fe", FAR6, SOLI6, "87", SELF6)},
+    {"advertisement of the peer", true, V6("ff", PEER6, SELF6, "88", PEER6)},
+    {"advertisement of another", false, V6("ff", FAR6, SELF6, "88", FAR6)},
+    {"router advertisement", true, V6("ff", LINK6, ALLR6, "86", NONE6)},
+    {"router advertisement from afar", false, V6("ff", FAR6, ALLR6, "86", NONE6)},
+    {"router solicitation, inwards", false, V6("ff", LINK6, ALLR6, "85", NONE6)},
+    {"packet too big", true, V6("40", FAR6, SELF6, "02", NONE6)},
+    {"destination unreachable", false, V6("40", FAR6, SELF6, "01", NONE6)},
+    {"fragmentation needed", true, ICMP4("03", "04")},
+    {"port unreachable", false, ICMP4("03", "03")},
+    {"echo request", false, ICMP4("08", "00")},
+    {"lease offered", true, UDP4_FROM("c0000203", "00430044")},
+    {"another port", false, UDP4_FROM("c0000203", "00350044")},
+    {"magic packet", false, "0842 ffffffffffff 020000000001020000000001"},
+};
+
 static struct permit kind_permit(enum permit_kind kind, const char *peer)
 {
 	struct permit p = {.kind = kind};
@@ -451,7 +512,8 @@ static void kinds_of_permits(void **state)
 	    kind_permit(PERMIT_DHCP6, NULL),      kind_permit(PERMIT_TOOBIG, NULL),
 	};
 	struct cutprog c = attach(p, ARRAY_SIZE(p), &for_good);
-	struct cutprog none = attach(NULL, 0, &for_good);
+	struct cutprog none = attach(NULL, 0, &for_good),
+	               d = attach_in(p, ARRAY_SIZE(p), &for_good);
 	cutprog_close(&c);
 	cutprog_close(&none);
 	c = attach(p, ARRAY_SIZE(p), &for_good);
@@ -461,6 +523,13 @@ static void kinds_of_permits(void **state)
 			fail_msg("%s", kinds[i].name);
 	}
 	detach(&c);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds_in); i++) {
+		struct frame f = from_hex(kinds_in[i].hex);
+		if (passes(&d, &f) != kinds_in[i].pass)
+			fail_msg("in: %s", kinds_in[i].name);
+	}
+	cutprog_close(&d);
+	assert_int_equal(inbound_detach(va, NULL), 0);
 }
 
 static struct shape upload(void)
@@ -552,14 +621,14 @@ static void devices_share(void **state)
 	NEEDS_BPF();
 	struct permit p = kind_permit(PERMIT_FLOW, "192.0.2.15");
 	struct hold_time t = {.armed = 600 * USEC_PER_SEC};
-	struct raw_programs *ps = raw_programs_new();
+	struct cut_programs *ps = cut_programs_new(CUTPROG_OUT);
 	struct raw_report a, b;
 	assert_int_equal(raw_probe(ps, NULL), 0);
 	assert_int_equal(raw_attach(ps, va, &p, 1, &t, &a, NULL), 0);
 	assert_int_equal(raw_attach(ps, vb, &p, 1, &t, &b, NULL), 0);
 	assert_int_equal(a.prog_id, b.prog_id);
 	assert_true(a.made_clsact && b.made_clsact);
-	raw_programs_done(ps);
+	cut_programs_done(ps);
 
 	/* Without permits it is another program; the device that keeps the old one keeps it whole.
 	 */
@@ -572,7 +641,7 @@ static void devices_share(void **state)
 	assert_int_equal(raw_read(va, &a, NULL), 0);
 	assert_true(a.attached);
 	assert_int_equal(raw_detach(va, a.made_clsact, NULL), 0);
-	raw_programs_free(ps);
+	cut_programs_free(ps);
 }
 
 static void leaves_others_alone(void **state)
@@ -621,10 +690,11 @@ static void refuses_what_it_cannot_do(void **state)
 }
 
 /* A program of ours goes in front of a BPF filter that has the first place already. */
-static int load_insns(const struct bpf_insn *insns, unsigned n, const char *name)
+static int load_insns(enum bpf_prog_type type, const struct bpf_insn *insns, unsigned n,
+                      const char *name)
 {
 	union bpf_attr a = {0};
-	a.prog_type = BPF_PROG_TYPE_SCHED_CLS;
+	a.prog_type = type;
 	a.insns = (uintptr_t)insns;
 	a.insn_cnt = n;
 	a.license = (uintptr_t) "Dual BSD/GPL";
@@ -643,7 +713,7 @@ static void goes_in_front(void **state)
 {
 	NEEDS_BPF();
 	struct raw_report r;
-	int fd = load_insns(return_ok, 2, "somebody");
+	int fd = load_insns(BPF_PROG_TYPE_SCHED_CLS, return_ok, 2, "somebody");
 	assert_int_equal(shell("tc qdisc add dev va clsact"), 0);
 	assert_int_equal(tc_bpf_add(NULL, va, TC_HOOK_EGRESS, 1, fd, "somebody", NULL), 0);
 	assert_int_equal(raw_attach(NULL, va, NULL, 0, &for_good, &r, NULL), 0);
@@ -656,7 +726,7 @@ static void goes_in_front(void **state)
 
 	/* Our name alone makes nobody ours. */
 	assert_int_equal(raw_detach(va, false, NULL), 0);
-	int forged = load_insns(return_ok, 2, CUTPROG_NAME);
+	int forged = load_insns(BPF_PROG_TYPE_SCHED_CLS, return_ok, 2, CUTPROG_NAME);
 	assert_int_equal(tc_bpf_add(NULL, va, TC_HOOK_EGRESS, 1, forged, CUTPROG_NAME, NULL), 0);
 	assert_int_equal(raw_read(va, &r, NULL), 0);
 	assert_false(r.attached);
@@ -710,7 +780,7 @@ static void stops_a_redirect(void **state)
 	    {.code = BPF_JMP | BPF_EXIT},
 	};
 	struct raw_report r;
-	int fd = load_insns(redirect, 4, "redirect");
+	int fd = load_insns(BPF_PROG_TYPE_SCHED_CLS, redirect, 4, "redirect");
 	assert_int_equal(tc_clsact_add(NULL, wa, NULL), 0);
 	assert_int_equal(tc_bpf_add(NULL, wa, TC_HOOK_INGRESS, 1, fd, "redirect", NULL), 0);
 	assert_int_equal(leak(5), 5);
@@ -722,7 +792,7 @@ static void stops_a_redirect(void **state)
 
 	struct cutprog c;
 	uint64_t counts[CUT_COUNTERS];
-	assert_int_equal(cutprog_open(r.prog_id, &c, NULL), 0);
+	assert_int_equal(cutprog_open(CUTPROG_OUT, r.prog_id, &c, NULL), 0);
 	assert_int_equal(cutprog_counts(&c, counts, NULL), 0);
 	assert_int_equal(counts[CUT_DROPPED], 5);
 	cutprog_close(&c);
@@ -731,14 +801,149 @@ static void stops_a_redirect(void **state)
 	close(fd);
 }
 
+/* ---- the XDP layer ---- */
+
+static void inbound_reads_back(void **state)
+{
+	NEEDS_BPF();
+	struct permit p[2] = {kind_permit(PERMIT_FLOW, "192.0.2.15"),
+	                      kind_permit(PERMIT_FLOW, "2001:db8::/32")};
+	struct cut_programs *ps = cut_programs_new(CUTPROG_IN);
+	struct inbound_report r, again;
+	struct hold_time t = {.armed = 600 * USEC_PER_SEC};
+	bool same = false;
+	char before[4096];
+	snprintf(before, sizeof before, "%s",
+	         output_of("ip -d link show va; ethtool -k va; ethtool -k vb"));
+	assert_int_equal(inbound_attach(ps, va, p, 2, &t, INBOUND_SPARE_ALL, &r, NULL), 0);
+	assert_true(r.attached && !r.foreign && r.mode == XDP_NATIVE);
+	assert_true(r.armed_left > 590 * USEC_PER_SEC && r.armed_left <= 600 * USEC_PER_SEC);
+	assert_non_null(strstr(output_of("ip link show va"), "xdp"));
+	assert_int_equal(inbound_attach(ps, va, p, 2, &for_good, INBOUND_SPARE_ALL, &again, NULL),
+	                 0);
+	assert_int_equal(again.prog_id, r.prog_id);
+	assert_true(again.armed_left == 0);
+	assert_int_equal(inbound_rearm(va, &t, NULL), 0);
+	cut_programs_done(ps);
+	assert_int_equal(inbound_attach(ps, va, p, 1, &for_good, INBOUND_SPARE_ALL, &again, NULL),
+	                 0);
+	assert_true(again.attached && again.prog_id != r.prog_id);
+	assert_int_equal(inbound_compare(va, p, 1, &r, &same, NULL), 0);
+	assert_true(same && r.prog_id == again.prog_id);
+	assert_int_equal(inbound_detach(va, NULL), 0);
+	assert_int_equal(inbound_detach(va, NULL), 0);
+	assert_string_equal(output_of("ip -d link show va; ethtool -k va; ethtool -k vb"), before);
+	assert_int_equal(inbound_rearm(va, &for_good, NULL), -ENOENT);
+	cut_programs_free(ps);
+}
+
+static void inbound_leaves_others_alone(void **state)
+{
+	NEEDS_BPF();
+	const struct bpf_insn pass[] = {
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = XDP_PASS},
+	    {.code = BPF_JMP | BPF_EXIT},
+	};
+	struct cut_programs *ps = cut_programs_new(CUTPROG_IN);
+	struct inbound_report r;
+	int fd = load_insns(BPF_PROG_TYPE_XDP, pass, 2, "somebody");
+	assert_int_equal(xdp_attach(NULL, va, XDP_GENERIC, fd, -1, NULL), 0);
+	assert_int_equal(inbound_attach(ps, va, NULL, 0, &for_good, INBOUND_SPARE_ALL, &r, NULL),
+	                 0);
+	assert_true(!r.attached && r.foreign && r.mode == XDP_GENERIC);
+	assert_int_equal(inbound_detach(va, NULL), 0);
+	assert_int_equal(inbound_read(va, &r, NULL), 0);
+	assert_true(r.foreign && !r.named);
+	/* Spared by its number, or not: on a link of its own neither. */
+	assert_int_equal(inbound_attach(ps, va, NULL, 0, &for_good, r.prog_id, &r, NULL), 0);
+	assert_true(r.foreign);
+	uint32_t theirs = r.prog_id;
+	assert_int_equal(inbound_attach(ps, va, NULL, 0, &for_good, 0, &r, NULL), 0);
+	assert_true(r.attached && r.displaced == theirs && r.mode == XDP_GENERIC);
+	assert_int_equal(inbound_detach(va, NULL), 0);
+	union bpf_attr a = {0};
+	a.link_create.prog_fd = (uint32_t)fd;
+	a.link_create.target_ifindex = (uint32_t)va;
+	a.link_create.attach_type = BPF_XDP;
+	int held = (int)sys->bpf(BPF_LINK_CREATE, &a, sizeof a);
+	assert_true(held >= 0);
+	assert_int_equal(inbound_attach(ps, va, NULL, 0, &for_good, 0, &r, NULL), 0);
+	assert_true(r.attached && r.displaced == theirs);
+	assert_int_equal(inbound_detach(va, NULL), 0);
+	close(held);
+	assert_int_equal(xdp_attach(NULL, va, XDP_GENERIC, fd, -1, NULL), 0);
+	assert_int_equal(xdp_detach(NULL, va, XDP_GENERIC, fd, NULL), 0);
+
+	/* While ours is there nobody sits down beside it, in another mode neither. */
+	assert_int_equal(inbound_attach(ps, va, NULL, 0, &for_good, INBOUND_SPARE_ALL, &r, NULL),
+	                 0);
+	assert_true(r.attached);
+	assert_true(xdp_attach(NULL, va, XDP_GENERIC, fd, -1, NULL) < 0);
+	assert_true(xdp_attach(NULL, va, XDP_NATIVE, fd, -1, NULL) < 0);
+	/* Another version of ours makes room. */
+	assert_int_equal(inbound_detach(va, NULL), 0);
+	int older = load_insns(BPF_PROG_TYPE_XDP, pass, 2, CUTPROG_NAME_IN);
+	assert_int_equal(xdp_attach(NULL, va, XDP_GENERIC, older, -1, NULL), 0);
+	assert_int_equal(inbound_attach(ps, va, NULL, 0, &for_good, INBOUND_SPARE_ALL, &r, NULL),
+	                 0);
+	assert_true(r.attached && r.mode == XDP_GENERIC);
+	assert_int_equal(inbound_detach(va, NULL), 0);
+	close(older);
+	close(fd);
+	cut_programs_free(ps);
+}
+
+/* Frames of a stranger that a packet socket on va hears. */
+static unsigned heard(unsigned n)
+{
+	struct shape s = upload();
+	s.arrives = true;
+	struct frame f = build(&s);
+	int out = packet_socket(vb, 0), in = packet_socket(va, ETH_P_ALL);
+	uint8_t got[2048];
+	unsigned seen = 0;
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(send(out, f.b, f.n, 0), (ssize_t)f.n);
+	struct pollfd p = {.fd = in, .events = POLLIN};
+	while (poll(&p, 1, 300) > 0) {
+		ssize_t k = recv(in, got, sizeof got, 0);
+		seen += k == (ssize_t)f.n && !memcmp(got, f.b, f.n);
+	}
+	close(out);
+	close(in);
+	return seen;
+}
+
+static void a_sniffer_hears_nothing(void **state)
+{
+	NEEDS_BPF();
+	struct hold_time t = {.armed = 1500000};
+	assert_int_equal(heard(5), 5);
+	struct cutprog c = attach_in(NULL, 0, &t);
+	assert_int_equal(heard(5), 0);
+	usleep(1300000);
+	assert_int_equal(heard(5), 5); /* its own clock */
+	cutprog_close(&c);
+	assert_int_equal(inbound_detach(va, NULL), 0);
+	assert_int_equal(heard(5), 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(agrees_with_the_model), cmocka_unit_test(survives_broken_frames),
-	    cmocka_unit_test(kinds_of_permits),      cmocka_unit_test(timers),
-	    cmocka_unit_test(attach_reads_back),     cmocka_unit_test(devices_share),
-	    cmocka_unit_test(leaves_others_alone),   cmocka_unit_test(refuses_what_it_cannot_do),
-	    cmocka_unit_test(goes_in_front),         cmocka_unit_test(stops_a_redirect),
+	    cmocka_unit_test(agrees_with_the_model),
+	    cmocka_unit_test(survives_broken_frames),
+	    cmocka_unit_test(kinds_of_permits),
+	    cmocka_unit_test(timers),
+	    cmocka_unit_test(attach_reads_back),
+	    cmocka_unit_test(devices_share),
+	    cmocka_unit_test(leaves_others_alone),
+	    cmocka_unit_test(refuses_what_it_cannot_do),
+	    cmocka_unit_test(goes_in_front),
+	    cmocka_unit_test(stops_a_redirect),
+	    cmocka_unit_test(inbound_reads_back),
+	    cmocka_unit_test(inbound_leaves_others_alone),
+	    cmocka_unit_test(a_sniffer_hears_nothing),
 	};
 	return cmocka_run_group_tests_name("raw", tests, set_up, NULL);
 }

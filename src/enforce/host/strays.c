@@ -9,7 +9,8 @@
 #include "base/sys.h"
 #include "enforce/host/bulk.h"
 #include "enforce/host/group.h"
-#include "kern/cutprog.h"
+#include "enforce/host/inbound.h"
+#include "enforce/host/parts.h"
 
 static const struct place {
 	uint8_t family;
@@ -53,22 +54,37 @@ static int stray_table(struct host *h, const struct place *p, const struct holds
 	                nft_family_str(p->family), p->table, head.comment);
 }
 
+static int stray_xdp(const struct link *dev, bool remove, struct buf *out, struct err *e)
+{
+	struct inbound_report report = {0};
+	int r = inbound_read(dev->ifindex, &report, e);
+	if (r < 0 || !report.named)
+		return r == -ENODEV ? 0 : r;
+	r = buf_addf(out, "XDP program " CUTPROG_NAME_IN " on device %s\n", dev->name);
+	return r == 0 && remove ? inbound_detach(dev->ifindex, e) : r;
+}
+
+static int stray_tc(const struct link *dev, bool remove, struct buf *out, struct err *e)
+{
+	struct raw_report report = {0};
+	int r = raw_read(dev->ifindex, &report, e);
+	if (r < 0 || !report.n_named)
+		return r == -ENODEV ? 0 : r;
+	r = buf_addf(out, "tc egress program " CUTPROG_NAME " on device %s\n", dev->name);
+	return r == 0 && remove ? raw_detach(dev->ifindex, report.made_clsact, e) : r;
+}
+
 static int stray_programs(const struct holds *claims, bool remove, struct buf *out, struct err *e)
 {
 	_cleanup_free_ struct link *v = NULL;
 	size_t n = 0;
 	bool bridge;
-	int r = claimed(claims, &kind_raw, NULL) ? 0 : host_devices(&v, &n, &bridge, e);
+	bool tc = !claimed(claims, &kind_raw, NULL), xdp = !claimed(claims, &kind_inbound, NULL);
+	int r = tc || xdp ? host_devices(&v, &n, &bridge, e) : 0;
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		struct raw_report report = {0};
-		r = raw_read(v[i].ifindex, &report, e);
-		if (r == -ENODEV)
-			r = 0;
-		if (r < 0 || !report.n_named)
-			continue;
-		r = buf_addf(out, "tc egress program " CUTPROG_NAME " on device %s\n", v[i].name);
-		if (r == 0 && remove)
-			r = raw_detach(v[i].ifindex, report.made_clsact, e);
+		r = tc ? stray_tc(&v[i], remove, out, e) : 0;
+		if (r == 0 && xdp)
+			r = stray_xdp(&v[i], remove, out, e);
 	}
 	return r;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * What the program at tc egress and its loader share: the layout of its maps. Fixed-width fields
- * only, no padding; the reading side checks `version` first.
+ * What the programs of a cut (tc egress, XDP) and their loader share: the layout of their maps.
+ * Fixed-width fields only, no padding; the reading side checks `version` first.
  */
 #ifndef STANCH_KERN_BPF_CUT_H
 #define STANCH_KERN_BPF_CUT_H
@@ -19,11 +19,13 @@ enum cut_kind {
 	CUT_RA = 3,
 	CUT_DHCP4 = 4,
 	CUT_DHCP6 = 5,
-	CUT_NOTHING = 6 /* a permit that lets nothing out */
+	CUT_TOOBIG = 6 /* lets nothing out */
 };
 
 /* Not for the program: its maker also made the clsact qdisc that it hangs on. */
 #define CUT_FLAG_MADE_CLSACT 1u
+/* The kernel turned this off on the device when the program came. */
+#define CUT_FLAG_HAD_LRO 2u
 
 struct cut_permit {
 	__u8 kind;   /* enum cut_kind */
