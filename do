@@ -28,7 +28,7 @@ die() { printf './do: %s\n' "$*" >&2; exit 1; }
 usage() {
 	cat <<'TEXT'
 usage: ./do VERB
-  setup     install by apt what is missing, and say what
+  setup     install by apt what is missing, and say what; what tests take from PyPI goes into .venv
   build     build/stanch
   demo      plays a breach in network namespaces and contains it
   test      every test, as CI runs it; the last line is "N passed, N failed"
@@ -99,6 +99,18 @@ do_setup() {
 	policy_off
 	missing=$(missing_packages | tr '\n' ' ')
 	[ -z "${missing% }" ] || die "still missing: ${missing% }"
+}
+
+# What tests and benchmarks take from PyPI goes into a place of its own; building needs nothing of it.
+do_venv() {
+	stamp=.venv/requirements-installed
+	if cmp -s tests/requirements.txt "$stamp"; then return 0; fi
+	say "Installing into .venv what tests/requirements.txt names"
+	rm -rf .venv
+	"$python" -m venv .venv || die "python3-venv cannot make .venv"
+	.venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt ||
+		die "pip could not install tests/requirements.txt (doubles of firewalls and clouds)"
+	cp tests/requirements.txt "$stamp"
 }
 
 # ---- build -------------------------------------------------------------------------------------
@@ -266,6 +278,7 @@ do_test() {
 	*) die "test takes --exhaustive and nothing else" ;;
 	esac
 	do_setup
+	do_venv
 	begun=$(date +%s)
 	scratch=$(mktemp -d /tmp/stanch-test.XXXXXX)
 	trap 'rm -rf "$scratch"' EXIT
@@ -401,6 +414,7 @@ do_demo() {
 
 do_bench() {
 	do_setup
+	do_venv
 	need_root bench
 	build_dir build-release --buildtype=release
 	exec sh bench/run build-release "$@"
@@ -430,5 +444,6 @@ setup | build | demo | test | bench | fuzz | lint | cover | package | clean) ;;
 '' | -h | --help | help) usage; exit 0 ;;
 *) usage >&2; exit 2 ;;
 esac
+[ "$verb" = setup ] && { do_setup; do_venv; exit 0; }
 [ "$verb" = build ] && { do_setup; do_build; say "build/stanch"; exit 0; }
 { "do_$verb" "$@"; exit $?; }

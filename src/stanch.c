@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/table.h"
+#include "enforce/aws/aws.h"
 #include "enforce/feed/fetch.h"
 #include "enforce/feed/role.h"
 #include "enforce/host/host.h"
@@ -17,6 +18,7 @@ const struct point point_table[] = {
 const size_t point_table_n = ARRAY_SIZE(point_table);
 
 const struct driver_ops *const driver_table[] = {
+    &aws_driver,
     &junos_driver,
     NULL,
 };

@@ -271,18 +271,15 @@ bool https_was_not_sent(int code)
 	       code == -EINVAL || code == -ENOENT;
 }
 
+/* Only what is sent may stand here: libcurl signs every one of them. */
 static int add_headers(const struct https_request *q, struct curl_slist **list)
 {
-	/* No waiting for "100 Continue". */
-	static const char *const own[] = {"Expect:", NULL};
-	const char *const *all[] = {own, q->headers};
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-		for (const char *const *h = all[i]; h && *h; h++) {
-			struct curl_slist *more = curl_slist_append(*list, *h);
-			if (!more)
-				return -ENOMEM;
-			*list = more;
-		}
+	for (const char *const *h = q->headers; h && *h; h++) {
+		struct curl_slist *more = curl_slist_append(*list, *h);
+		if (!more)
+			return -ENOMEM;
+		*list = more;
+	}
 	return 0;
 }
 

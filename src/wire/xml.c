@@ -20,7 +20,8 @@ struct xml_attr {
 };
 
 struct xml_doc {
-	char *arena;
+	char *arena; /* wiped at the end: an answer may hold keys */
+	size_t n_arena;
 	struct xml_node *nodes; /* [0] is nobody, [1] the root */
 	uint32_t n_nodes, cap_nodes;
 	struct xml_attr *attrs;
@@ -517,6 +518,7 @@ int xml_parse(const void *bytes, size_t n, struct xml_doc **ret, struct err *e)
 	if (!r.d)
 		return no_memory(&r);
 	r.d->arena = r.at = malloc(n + 1);
+	r.d->n_arena = r.at ? n + 1 : 0;
 	r.d->n_nodes = 1;
 	int x =
 	    r.at ? grow(&r, &r.d->nodes, 0, &r.d->cap_nodes, sizeof *r.d->nodes) : no_memory(&r);
@@ -535,6 +537,8 @@ void xml_free(struct xml_doc *d)
 {
 	if (!d)
 		return;
+	if (d->arena)
+		explicit_bzero(d->arena, d->n_arena);
 	free(d->arena);
 	free(d->nodes);
 	free(d->attrs);
