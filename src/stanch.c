@@ -8,6 +8,7 @@
 #include "enforce/feed/role.h"
 #include "enforce/host/host.h"
 #include "enforce/junos/junos.h"
+#include "enforce/panos/panos.h"
 #include "observe/role.h"
 #include "priv/role.h"
 #include "ui/verbs.h"
@@ -20,6 +21,7 @@ const size_t point_table_n = ARRAY_SIZE(point_table);
 const struct driver_ops *const driver_table[] = {
     &aws_driver,
     &junos_driver,
+    &panos_driver,
     NULL,
 };
 
@@ -239,11 +241,14 @@ const struct verb_row verb_table[] = {
     },
     {
         .name = "points",
-        .synopsis = "",
+        .synopsis = "[setup POINT [--dry-run] [--yes]]",
         .summary = "what each enforcement point can do here, and why not",
-        .text = "Asks the kernel with the rights at hand; changes nothing.",
-        .examples = "stanch points",
-        .max_args = 0,
+        .text = "Asks the kernel with the rights at hand, and every point of the configuration; "
+                "changes nothing. setup prepares a point that needs it, once: it shows what is "
+                "missing, asks, makes it, and reads it back.",
+        .opts = points_opts,
+        .examples = "stanch points\nstanch points setup edge-panos --dry-run",
+        .max_args = 2,
         .run = verb_points,
     },
     {

@@ -232,6 +232,17 @@ int engine_plan_at(struct engine *g, const char *point, const struct order *o, s
 	return r;
 }
 
+int engine_setup(struct engine *g, const char *point, bool apply, struct buf *out, struct err *e)
+{
+	const struct driver_ops *d;
+	void *ctx;
+	int r = engine_driver(g, point, &d, &ctx, e);
+	if (r)
+		return r;
+	return d->setup ? d->setup(ctx, apply, out, e)
+	                : err_set(e, -EOPNOTSUPP, "%s needs no setup", point);
+}
+
 int engine_describe(struct engine *g, const struct order *o, const struct step *s, struct buf *out,
                     struct err *e)
 {

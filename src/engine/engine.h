@@ -40,6 +40,9 @@ struct point_names {
 int engine_plan(struct engine *g, const struct point_names *at, const struct order *o,
                 struct plan *ret, struct err *e);
 
+/* What `point` needs once, one a line in *out, made with `apply`. -EOPNOTSUPP: nothing, ever. */
+int engine_setup(struct engine *g, const char *point, bool apply, struct buf *out, struct err *e);
+
 /* The exact calls of one step, for --dry-run -v and the report. */
 int engine_describe(struct engine *g, const struct order *o, const struct step *s, struct buf *out,
                     struct err *e);

@@ -3,10 +3,10 @@
  * The driver table: how orders are carried out at one kind of enforcement point.
  *
  * Contract
- *   order of calls   open → (probe | plan | prepare | apply | verify | undo | rearm |
+ *   order of calls   open → (probe | setup | plan | prepare | apply | verify | undo | rearm |
  *                    strays | own)* → close
  *   blocking         every slot but describe may block, each for a bounded time
- *   NULL             no slot may be NULL but own; a test walks every registry
+ *   NULL             no slot may be NULL but own and setup; a test walks every registry
  *   memory           strings put into plan, step and reports are malloc'd and belong to those
  *   errors           0 or -errno with a sentence in *e; outputs untouched on failure
  *   idempotence      apply and undo by the step's token: doing it twice is doing it once
@@ -78,6 +78,9 @@ struct driver_ops {
 	void (*close)(void *ctx);
 	/* What can be done here, and why not. Changes nothing. */
 	int (*probe)(void *ctx, struct capabilities *ret, struct err *e);
+	/* What the point needs once before it can carry out orders: what is missing goes to *out,
+	 * one a line; with `apply` it is made and read back. NULL: nothing is ever needed. */
+	int (*setup)(void *ctx, bool apply, struct buf *out, struct err *e);
 	/* Reads the present state, then derives steps with inverses from (order, snapshot, others).
 	 * Changes nothing. -EPERM/-EALREADY/… with a sentence: the order is refused (exit 3). */
 	int (*plan)(void *ctx, const struct order *o, const struct holds *others, struct plan *ret,

@@ -22,6 +22,7 @@ int verb_confirm(struct ctx *c, const struct args *a);
 int verb_undo(struct ctx *c, const struct args *a);
 int verb_incident(struct ctx *c, const struct args *a);
 int verb_config(struct ctx *c, const struct args *a);
+extern const struct opt points_opts[];
 int verb_points(struct ctx *c, const struct args *a);
 int verb_reassert(struct ctx *c, const struct args *a);
 int verb_guard(struct ctx *c, const struct args *a);

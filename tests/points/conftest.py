@@ -22,3 +22,10 @@ def junos():
     import netconf_bed
     with netconf_bed.JunosBed() as b:
         yield b
+
+
+@pytest.fixture
+def panos():
+    import panos_bed
+    with panos_bed.PanosBed() as b:
+        yield b
