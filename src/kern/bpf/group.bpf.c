@@ -264,6 +264,13 @@ struct question {
 	__u8 fits;
 };
 
+static __always_inline int ports_fit(const struct cut_permit *k, const struct packet *p)
+{
+	return p->has_ports &&
+	       (!k->local_port || !p->has_local || k->local_port == p->local_port) &&
+	       (!k->peer_port || k->peer_port == p->peer_port);
+}
+
 ONCE int fits(const struct cut_permit *k, const struct packet *p)
 {
 	if (!k || !p || k->kind != CUT_FLOW || p->family != k->family)
@@ -275,11 +282,7 @@ ONCE int fits(const struct cut_permit *k, const struct packet *p)
 	if (k->proto ? k->proto != p->proto
 	             : wants_ports && p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP)
 		return 0;
-	if (!wants_ports)
-		return 1;
-	return p->has_ports &&
-	       (!k->local_port || !p->has_local || k->local_port == p->local_port) &&
-	       (!k->peer_port || k->peer_port == p->peer_port);
+	return !wants_ports || ports_fit(k, p);
 }
 
 static long ask(__u32 i, void *arg)
