@@ -34,7 +34,7 @@ usage: ./do VERB
   test      every test, as CI runs it; the last line is "N passed, N failed"
             (--exhaustive: every fault at every place, quarter of an hour more)
   bench     medians and ratios against peers
-  fuzz      each decoder under libFuzzer for FUZZ_SECONDS (60)
+  fuzz      each decoder, or those named, under libFuzzer for FUZZ_SECONDS (60)
   lint      clang-tidy, cppcheck, gcc's analyzer, layers, function size
   cover     line coverage of the unit tests
   package   source and binary tarballs with checksums, in build/package
@@ -115,8 +115,8 @@ do_venv() {
 
 # ---- build -------------------------------------------------------------------------------------
 
-# build_dir DIR [meson options]: configures once, then compiles.
-build_dir() {
+# configure DIR [meson options]: once. compile DIR [targets]. build_dir: both, of everything.
+configure() {
 	dir=$1
 	shift
 	log=$(mktemp /tmp/stanch-build.XXXXXX)
@@ -124,8 +124,18 @@ build_dir() {
 		rm -rf "$dir"
 		meson setup "$dir" "$@" >"$log" 2>&1 || build_failed "meson setup $dir"
 	fi
-	ninja -C "$dir" -j "$jobs" --quiet >"$log" 2>&1 || build_failed "ninja -C $dir"
 	rm -f "$log"
+}
+compile() {
+	dir=$1
+	shift
+	log=$(mktemp /tmp/stanch-build.XXXXXX)
+	ninja -C "$dir" -j "$jobs" --quiet "$@" >"$log" 2>&1 || build_failed "ninja -C $dir $*"
+	rm -f "$log"
+}
+build_dir() {
+	configure "$@"
+	compile "$1"
 }
 build_failed() {
 	tail -n 60 "$log" >&2
@@ -218,23 +228,11 @@ check_man() {
 	xargs mandoc -Tlint -Wwarning <"$scratch/man"
 }
 
+fuzz_names() { for f in tests/fuzz/*_fuzz.c; do basename "$f" _fuzz.c; done; }
 fuzz_corpora() {
-	for f in tests/fuzz/*_fuzz.c; do
-		[ -e "$f" ] || continue
-		n=$(basename "$f" _fuzz.c)
-		if build_fuzzer "$n" >"$scratch/fuzz" 2>&1; then :; else
-			cat "$scratch/fuzz"
-			note fail "fuzz $n: does not build"
-			say "  FAIL  fuzz $n does not build"
-			sed 's/^/        /' "$scratch/fuzz" | tail -n 20
-			continue
-		fi
-		if [ -d "tests/fuzz/corpus/$n" ]; then
-			phase "fuzz corpus $n" "build-fuzz/$n" -runs=0 "tests/fuzz/corpus/$n"
-		else
-			note fail "fuzz $n: no corpus in tests/fuzz/corpus/$n"
-			say "  FAIL  fuzz $n: no corpus"
-		fi
+	phase "fuzz build" build_fuzzers
+	for n in $(fuzz_names); do
+		phase "fuzz corpus $n" "build-fuzz/tests/fuzz/${n}_fuzz" -runs=0 "tests/fuzz/corpus/$n"
 	done
 }
 
@@ -362,36 +360,23 @@ do_lint() {
 	! grep -q '^fail' "$results"
 }
 
-# A fuzzer is its file and the rooms wire and seal, compiled together so that all of it is instrumented.
-build_fuzzer() {
-	mkdir -p build-fuzz
-	# shellcheck disable=SC2046
-	clang -g -O1 -std=gnu17 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=undefined -I src -o "build-fuzz/$1" "tests/fuzz/$1_fuzz.c" \
-		$(find src/wire src/seal src/base -name '*.c' ! -name '*_test.c' ! -name room.c) -lcrypto -ljansson
+# Optimised little, as libFuzzer likes it; the rooms below the targets are instrumented, too.
+build_fuzzers() {
+	CC=clang
+	export CC
+	configure build-fuzz -Dfuzz=true -Doptimization=1 -Dwerror=false -Db_lundef=false \
+		-Db_sanitize=address,undefined -Dc_args='-fsanitize=fuzzer-no-link -fno-sanitize-recover=undefined'
+	compile build-fuzz fuzzers
 }
 do_fuzz() {
 	do_setup
-	seconds=${FUZZ_SECONDS:-60}
-	ran=0
-	for f in tests/fuzz/*_fuzz.c; do
-		[ -e "$f" ] || continue
-		n=$(basename "$f" _fuzz.c)
-		say "fuzz $n for $seconds s"
-		build_fuzzer "$n"
-		mkdir -p "build-fuzz/corpus-$n" "build-fuzz/crash-$n"
-		seeds=
-		if [ -d "tests/fuzz/corpus/$n" ]; then seeds=tests/fuzz/corpus/$n; fi
-		# shellcheck disable=SC2086
-		"build-fuzz/$n" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
-			-artifact_prefix="build-fuzz/crash-$n/" "build-fuzz/corpus-$n" $seeds 2>&1 | tail -n 8
-		if [ -n "$(ls -A "build-fuzz/crash-$n")" ]; then
-			die "$n: see build-fuzz/crash-$n"
-		fi
-		ran=$((ran + 1))
-	done
-	say "$ran fuzzers ran clean"
-	[ "$ran" != 0 ]
+	(build_fuzzers)
+	# shellcheck disable=SC2046
+	[ $# != 0 ] || set -- $(fuzz_names)
+	say "$# fuzzers, ${FUZZ_SECONDS:-60} s each, $jobs at a time"
+	printf '%s\n' "$@" | xargs -P "$jobs" -n 1 tests/fuzz/search "${FUZZ_SECONDS:-60}" ||
+		die "not clean: see above"
+	say "$# fuzzers ran clean"
 }
 
 do_cover() {
