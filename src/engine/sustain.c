@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sys.h"
 #include "engine/run.h"
 
-#define DRIFTS_MAX 64 /* of one pass; the rest is found by the next */
+#define DRIFTS_MAX 64 /* of one order; the rest is found by the next pass */
 
 static const char *const drift_end_names[_DRIFT_END_MAX] = {
     [DRIFT_LEFT] = "left",
@@ -89,8 +90,9 @@ static int look(struct run *r, struct step *s, char **ret_text, bool *ret_loose,
 	return x ? err_set(e, x, "out of memory for what has drifted") : 0;
 }
 
-static size_t look_at_order(struct engine *g, struct held *h, struct seen *v, size_t n)
+static size_t look_at_order(struct engine *g, struct held *h, struct seen v[static DRIFTS_MAX])
 {
+	size_t n = 0;
 	struct run r = run_of(g, &h->o, &h->p);
 	for (size_t i = 0; i < h->p.n_steps && n < DRIFTS_MAX; i++) {
 		struct step *s = &h->p.steps[i];
@@ -104,23 +106,6 @@ static size_t look_at_order(struct engine *g, struct held *h, struct seen *v, si
 		v[n++] = (struct seen){d, text};
 	}
 	buf_free(&r.text);
-	return n;
-}
-
-static size_t look_at_all(struct engine *g, struct seen *v, struct sustained *ret)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < g->n_held; i++) {
-		struct held *h = &g->held[i];
-		enum due due = due_of(g, h);
-		bool ours = engine_knows(g, &h->p);
-		ret->due += ours && is_due(&h->o, due);
-		ret->unsettled += ours && half_done(h);
-		if (!in_force(&h->o, due) || half_done(h))
-			continue;
-		ret->orders++;
-		n = look_at_order(g, h, v, n);
-	}
 	return n;
 }
 
@@ -158,23 +143,34 @@ static int refresh(struct engine *g, struct err *e)
 	return x;
 }
 
+static struct held *held_of(struct engine *g, unsigned order_id)
+{
+	for (size_t i = 0; i < g->n_held; i++)
+		if (g->held[i].o.id == order_id)
+			return &g->held[i];
+	return NULL;
+}
+
+/* Only when somebody has written since: a long list takes its time. */
+static int keep_up(struct engine *g, struct err *e)
+{
+	int64_t now = -1;
+	if (g->held_read && g->j && !journal_version(g->j, &now, NULL) && now == g->held_at)
+		return 0;
+	return refresh(g, e);
+}
+
 /* The order and the step as the journal has them at this moment; false: not in force any more. */
 static bool still_wanted(struct engine *g, const struct drift *d, struct held **ret_h,
                          struct step **ret_s)
 {
-	(void)refresh(g, NULL);
-	for (size_t i = 0; i < g->n_held; i++) {
-		struct held *h = &g->held[i];
-		if (h->o.id != d->order_id)
-			continue;
-		*ret_h = h;
-		for (size_t k = 0; k < h->p.n_steps; k++)
-			if (h->p.steps[k].seq == d->seq)
-				*ret_s = &h->p.steps[k];
-		return *ret_s && stands(g, *ret_s) && !half_done(h) &&
-		       in_force(&h->o, due_of(g, h));
-	}
-	return false;
+	(void)keep_up(g, NULL);
+	struct held *h = held_of(g, d->order_id);
+	*ret_h = h;
+	for (size_t k = 0; h && k < h->p.n_steps; k++)
+		if (h->p.steps[k].seq == d->seq)
+			*ret_s = &h->p.steps[k];
+	return h && *ret_s && stands(g, *ret_s) && !half_done(h) && in_force(&h->o, due_of(g, h));
 }
 
 static enum drift_end apply_again(struct engine *g, struct held *h, struct step *s,
@@ -184,6 +180,7 @@ static enum drift_end apply_again(struct engine *g, struct held *h, struct step 
 	struct err why = {0};
 	char *text = NULL;
 	bool loose = false;
+	step_problem(s, NULL); /* apply says it anew; said each time it would grow */
 	int x = run_call(&r, s, apply_call, &why);
 	if (!x)
 		x = look(&r, s, &text, &loose, &why);
@@ -234,19 +231,41 @@ static void mend(struct engine *g, struct seen *v, const struct watchman *w)
 	free(problem);
 }
 
-int engine_sustain(struct engine *g, const struct watchman *w, struct sustained *ret, struct err *e)
+/* What drifted is mended before the next order is looked at: that may take a while. */
+static void sustain_order(struct engine *g, struct held *h, const struct watchman *w,
+                          struct sustained *sum)
 {
-	int64_t now = -1;
 	struct seen v[DRIFTS_MAX];
-	int x = 0;
-	*ret = (struct sustained){0};
-	if (!g->held_read || !g->j || journal_version(g->j, &now, NULL) || now != g->held_at)
-		x = refresh(g, e);
-	size_t n = look_at_all(g, v, ret);
-	ret->drifted = (unsigned)n;
+	enum due due = due_of(g, h);
+	bool ours = engine_knows(g, &h->p);
+	sum->due += ours && is_due(&h->o, due);
+	sum->unsettled += ours && half_done(h);
+	if (!in_force(&h->o, due) || half_done(h))
+		return;
+	sum->orders++;
+	size_t n = look_at_order(g, h, v);
+	sum->drifted += (unsigned)n;
 	for (size_t i = 0; i < n; i++) {
 		mend(g, &v[i], w);
 		free(v[i].text);
+	}
+}
+
+int engine_sustain(struct engine *g, const struct watchman *w, struct sustained *ret, struct err *e)
+{
+	*ret = (struct sustained){0};
+	int x = keep_up(g, e);
+	/* Mending reads the list anew. */
+	size_t n = g->n_held;
+	_cleanup_free_ unsigned *ids = calloc(n + 1, sizeof *ids);
+	if (!ids)
+		return err_set(e, -ENOMEM, "out of memory for %zu orders in force", n);
+	for (size_t i = 0; i < n; i++)
+		ids[i] = g->held[i].o.id;
+	for (size_t i = 0; i < n; i++) {
+		struct held *h = held_of(g, ids[i]);
+		if (h)
+			sustain_order(g, h, w, ret);
 	}
 	return x;
 }

@@ -3,9 +3,15 @@
 
 #include <string.h>
 
+/* Steps that live in nftables; the others hang on devices. */
+static bool in_tables(const char *kind)
+{
+	return !strcmp(kind, "host.cut") || !strcmp(kind, "host.block");
+}
+
 /* What can have caused a drift of the layer: rules that of the tables, tc that of the programs; the
  * coming and going of devices either. */
-static bool fits(enum change_kind k, bool raw)
+static bool fits(enum change_kind k, bool tables)
 {
 	switch (k) {
 	case CHANGE_LINK_NEW:
@@ -14,9 +20,9 @@ static bool fits(enum change_kind k, bool raw)
 	case CHANGE_LINK:
 		return true;
 	case CHANGE_RULES:
-		return !raw;
+		return tables;
 	case CHANGE_TC:
-		return raw;
+		return !tables;
 	default:
 		return false;
 	}
@@ -25,11 +31,11 @@ static bool fits(enum change_kind k, bool raw)
 /* Those that touched the layer itself come before those that touched devices. */
 bool blame_pick(const struct changes *c, const char *kind, struct culprit *ret)
 {
-	bool raw = !strcmp(kind, "host.raw"), found = false;
+	bool tables = in_tables(kind), found = false;
 	for (size_t i = 0; i < c->n_who; i++) {
 		const struct culprit *w = &c->who[i];
 		bool direct = w->kind == CHANGE_RULES || w->kind == CHANGE_TC;
-		if (!fits(w->kind, raw) || (found && !direct))
+		if (!fits(w->kind, tables) || (found && !direct))
 			continue;
 		*ret = *w;
 		found = true;

@@ -79,8 +79,10 @@ static void tell_drift(void *arg, const struct drift *d)
 	unsigned missed = 0, more = 0;
 	usec_t now = boot_now();
 	bool known = patience_known(&w->patience, d->order_id, d->seq);
-	if (d->end == DRIFT_LEFT)
+	if (d->end == DRIFT_LEFT) {
+		w->left = true;
 		return;
+	}
 	if (d->end == DRIFT_FAILED)
 		patience_failed(&w->patience, d->order_id, d->seq,
 		                d->problem[0] ? d->problem : d->text, now);
@@ -92,16 +94,18 @@ static void tell_drift(void *arg, const struct drift *d)
 	bool his = w->other >= 0 && d->end == DRIFT_FAILED;
 	if (known || his || !rate_take(&w->told, now, &missed))
 		return;
-	bool arrival = blame_is_arrival(&w->seen);
+	change_merge(&w->causes, &w->seen);
+	memset(&w->seen, 0, sizeof w->seen);
+	bool arrival = blame_is_arrival(&w->causes);
 	*x = (struct entry){.event = event_of(d, arrival),
 	                    .order_id = d->order_id,
 	                    .end = d->end,
-	                    .usec = d->ended - (w->woken && w->woken < d->at ? w->woken : d->at)};
+	                    .usec = d->ended - (w->since && w->since < d->at ? w->since : d->at)};
 	snprintf(x->step, sizeof x->step, "%s", d->kind);
 	snprintf(x->text, sizeof x->text, "%s",
 	         d->loose ? "other processes could change it" : d->text);
 	snprintf(x->problem, sizeof x->problem, "%s", d->problem);
-	x->blamed = !d->loose && blame_pick(&w->seen, d->kind, &x->who);
+	x->blamed = !d->loose && blame_pick(&w->causes, d->kind, &x->who);
 	x->grave =
 	    !d->loose && !arrival && d->end != DRIFT_RELEASED && rate_take(&w->found, now, &more);
 	x->missed = missed + more;
@@ -113,20 +117,18 @@ static void tell_away(struct watch *w)
 {
 	struct entry *x = &w->entry;
 	unsigned missed = 0;
-	if (!w->seen.n[CHANGE_LINK_AWAY] || w->other >= 0 ||
+	if (!w->causes.n[CHANGE_LINK_AWAY] || w->other >= 0 ||
 	    !rate_take(&w->away, boot_now(), &missed))
 		return;
 	*x = (struct entry){.event = "moved_away", .grave = true, .missed = missed};
 	size_t at = 0;
-	for (size_t i = 0; i < w->seen.n_links; i++)
+	for (size_t i = 0; i < w->causes.n_links; i++)
 		at += (size_t)snprintf(x->text + at, sizeof x->text - at, "%s%s",
-		                       i ? ", " : "device ", w->seen.links[i]);
+		                       i ? ", " : "device ", w->causes.links[i]);
 	snprintf(x->text + at, sizeof x->text - at,
 	         " was moved into another network namespace: what is sent by it there is not cut");
-	x->blamed = blame_pick(&w->seen, "host.raw", &x->who);
+	x->blamed = blame_pick(&w->causes, "host.raw", &x->who);
 	clerk_enter(w->clerk, x);
-	w->seen.n[CHANGE_LINK_AWAY] = 0;
-	w->seen.n_links = 0;
 }
 
 static bool may_mend(void *arg, const struct drift *d)
@@ -165,6 +167,15 @@ void watch_pass(struct watch *w)
 	struct err e = {0};
 	usec_t begun = boot_now(), now;
 	w->wanted = false;
+	if (!w->left) {
+		memset(&w->causes, 0, sizeof w->causes);
+		w->since = 0;
+	}
+	change_merge(&w->causes, &w->seen);
+	w->since = w->since ? w->since : w->woken;
+	w->woken = 0;
+	w->left = false;
+	memset(&w->seen, 0, sizeof w->seen);
 	seats_hold(w);
 	int r = sustain(w, &s, &e);
 	if (r) {
@@ -177,11 +188,6 @@ void watch_pass(struct watch *w)
 	}
 	if (s.orders)
 		tell_away(w);
-	/* Who did it is asked of what was told until now; what comes next is another story. */
-	if (!r && !s.drifted)
-		memset(&w->seen, 0, sizeof w->seen);
-	if (!w->wanted) /* else something was told meanwhile */
-		w->woken = 0;
 	now = boot_now();
 	patience_sweep(&w->patience, now > SWEEP_AFTER ? now - SWEEP_AFTER : 0);
 	w->rest = now + (now - begun > REST_MIN ? now - begun : REST_MIN);

@@ -27,7 +27,8 @@ struct watch {
 	struct journal *journal; /* for reading; NULL: not open */
 	struct engine *engine;
 	struct change_feed feed;
-	struct changes seen; /* since the last pass */
+	struct changes seen;   /* since the pass began that runs or ran last */
+	struct changes causes; /* … and before that: what this pass is about */
 	struct scout scout;
 	struct clerk *clerk;
 	struct entry entry; /* being filled; large */
@@ -36,7 +37,9 @@ struct watch {
 	size_t n_visitors;
 	bool owns;       /* engine_own is on */
 	bool can_own;    /* … and was not refused by this kernel */
-	usec_t woken;    /* when what is being mended was told; 0: found by looking */
+	usec_t woken;    /* when the first of `seen` that matters was told; 0: nothing was */
+	usec_t since;    /* … of `causes` */
+	bool left;       /* something was seen and not tried yet: its causes are kept */
 	usec_t rest;     /* no pass before */
 	usec_t next;     /* a pass at the latest */
 	bool wanted;     /* a pass, as soon as `rest` allows */

@@ -182,6 +182,20 @@ void change_add(struct changes *sum, int bus, const struct nlmsghdr *h)
 		on_route(sum, h);
 }
 
+void change_merge(struct changes *sum, const struct changes *more)
+{
+	for (size_t i = 0; i < _CHANGE_MAX; i++) {
+		sum->n[i] += more->n[i];
+		sum->ours[i] += more->ours[i];
+	}
+	for (size_t i = 0; i < more->n_who; i++)
+		add_culprit(sum, &more->who[i]);
+	sum->who_more += more->who_more;
+	sum->open = more->open;
+	for (size_t i = 0; i < more->n_links && sum->n_links < CHANGE_LINKS_MAX; i++)
+		memcpy(sum->links[sum->n_links++], more->links[i], IFNAMSIZ);
+}
+
 /* ---- the sockets ---- */
 
 static int listen_on(int bus, const int *groups, size_t n, struct err *e)

@@ -73,6 +73,8 @@ void change_close(struct change_feed *f);
 int change_read(struct change_feed *f, struct changes *sum, struct err *e);
 /* Adds one message. bus: NETLINK_NETFILTER, NETLINK_ROUTE. Pure but for the own process's id. */
 void change_add(struct changes *sum, int bus, const struct nlmsghdr *h);
+/* Adds one sum to another, as if its messages had come behind. */
+void change_merge(struct changes *sum, const struct changes *more);
 /* The process that has the netlink socket with this port open on this bus, 0: it has gone or cannot
  * be seen. Reads /proc of the one process that the port names as a rule, else of all. */
 int change_port_owner(int bus, uint32_t port);

@@ -106,6 +106,7 @@ struct ll_beneath {
 
 #define LL_RULE_PATH_BENEATH 1
 #define LL_READ              UINT64_C(0xc) /* READ_FILE, READ_DIR */
+#define LL_LIST              UINT64_C(0x8)
 
 static uint64_t handled_by(long abi)
 {
@@ -128,6 +129,7 @@ static void allow_paths(int ruleset, const char *const *path, uint64_t rights)
 /* No path but these, and on newer kernels no TCP, abstract sockets or signals to others either. */
 static void landlock(const char *const *read, const char *const *write)
 {
+	static const char *const root[] = {"/", NULL};
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LL_CREATE_VERSION);
 	struct ll_ruleset r = {0};
 	size_t size = abi >= 6 ? 24 : abi >= 4 ? 16 : 8;
@@ -142,6 +144,9 @@ static void landlock(const char *const *read, const char *const *write)
 	r.net = abi >= 4 ? 3 : 0;
 	r.scoped = abi >= 6 ? 3 : 0;
 	fd = (int)syscall(SYS_landlock_create_ruleset, &r, size, 0);
+	/* libbpf opens "/" to have a number that it can put another descriptor at. */
+	if (read)
+		allow_paths(fd, root, LL_LIST);
 	allow_paths(fd, read, LL_READ);
 	allow_paths(fd, write, r.fs & ~UINT64_C(1));
 	limits = fd >= 0 && !syscall(SYS_landlock_restrict_self, fd, 0)

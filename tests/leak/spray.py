@@ -11,6 +11,7 @@ begin) is answered by
 {"frames": n, "first": ns, "last": ns, "by": {way: n}, "lost": n}, by the kernel's stamps. listen: the same for datagrams
 that come to a port.
 """
+import fcntl
 import json
 import os
 import re
@@ -28,6 +29,12 @@ SOL_PACKET, PACKET_STATISTICS, PACKET_OUTGOING = 263, 6, 4
 SO_TIMESTAMPNS, SO_RCVBUFFORCE = 35, 33
 MARK = re.compile(rb"<adv:([a-z0-9_.-]+):(\d+)>")
 EVERY = 0.001
+
+
+def open_tun(name):
+    t = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(t, 0x400454CA, struct.pack("16sH22x", name.encode(), 0x1001))
+    return t
 
 
 def mac_bytes(text):
@@ -107,11 +114,16 @@ class Send:
         s, macs = S.packet_socket(link), self.mac + S.mac_of(self.dev)
         return lambda p: s.send(self.frame(p, macs))
 
+    def odd(self, name="adv9"):
+        """A device of a link type that nobody knows, and a datagram."""
+        self.kept = open_tun(name)
+        fcntl.ioctl(self.kept, 0x400454CD, 0x1234)  # TUNSETLINK
+        os.system(f"ip link set {name} up")
+        return self.udp()
+
     def tun(self, name="adv0"):
         """A tunnel device whose frames a process of the attacker puts on the card."""
-        import fcntl
-        t = os.open("/dev/net/tun", os.O_RDWR)
-        fcntl.ioctl(t, 0x400454CA, struct.pack("16sH22x", name.encode(), 0x1001))
+        t = open_tun(name)
         os.system(f"ip link set {name} up; ip route add 203.0.113.80/32 dev {name}")
         out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         out.bind((self.dev, 0))

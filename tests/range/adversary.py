@@ -165,6 +165,13 @@ def redirect(a):
     a.begin(a.now, a.near, (("via", {"link": f"{link}@/run/netns/{a.bed.ns('ctr')}"}),))
 
 
+def odd_then_redirect(a):
+    """What cannot be covered must not uncover the rest."""
+    a.begin(a.now, a.near, (("odd", {}),))
+    time.sleep(0.15)
+    redirect(a)
+
+
 def xdp_redirect(a):
     """The same at XDP, which passes netfilter and tc."""
     a.bed.cable("victim", "leak1", "ctr", "leak-victim")
@@ -342,6 +349,8 @@ def ways(a):
             "nft delete table inet adv"),
         Way("tc-redirect", "a container's frames put on the uplink by a redirect at tc", redirect,
             "ip link del leak1"),
+        Way("odd-device", "a device of a link type that nobody knows, then a redirect at tc",
+            odd_then_redirect, "ip link del leak1; ip link del adv9"),
         Way("stop-guard", "the guard stopped (SIGSTOP), then tables, tc and XDP", stop_one, go_on, settle=0.4),
         Way("kill-guard", "the guard killed, then tables, tc and XDP", kill_one, settle=0.4,
             owned="until the second guard has taken over", limit_ms=100),

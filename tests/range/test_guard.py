@@ -13,7 +13,8 @@ import bed as B
 import pytest
 from helpers import order_id
 
-WITHIN_MS = 100
+# One repair; test_adversary.py has the median of many. A machine that is busy makes single ones late.
+WITHIN_MS = 400
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +178,25 @@ def test_it_ends_what_has_run_out(bed, guard):
     shown = bed.stanch("status", order, "--json").objects()
     assert "expired" in json.dumps(shown), shown
     assert not guard.of("tamper"), guard.news
+
+
+def test_a_feed_is_kept_covered_without_reading_it_all(bed, guard):
+    """Programs of 50,000 prefixes are put back as quickly as those of one."""
+    path = f"{bed.dir}/feed.txt"
+    with open(path, "w", encoding="ascii") as f:
+        f.writelines(f"100.{64 + (i >> 14)}.{i >> 6 & 255}.{(i & 63) * 4}\n" for i in range(50000))
+    r = bed.stanch("block", "--feed", path, "--yes")
+    assert r.code in (0, 5), str(r)
+    order = order_id(r)
+    try:
+        time.sleep(1)
+        n = len(guard.news)
+        bed.sh("victim", "tc", "filter", "del", "dev", "eth0", "egress")
+        news = guard.await_news("tamper", n, step="host.bulk")
+        assert news["usec"] < WITHIN_MS * 1000, news
+        assert "stanch" in bed.sh("victim", "tc", "filter", "show", "dev", "eth0", "egress").stdout
+    finally:
+        assert bed.stanch("undo", order, "--yes").code in (0, 5)
 
 
 def test_a_storm_is_bounded(bed, isolated, guard):

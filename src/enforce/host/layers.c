@@ -103,7 +103,9 @@ static int raw_apply(struct host *h, const struct order *o, struct step *s,
 	if (r == 0)
 		r = raw_result_to_json(done, n_done, &result, e);
 	if (r < 0) {
-		detach_all(done, n_done);
+		/* A guard has put back what it could: the rest of the order is in force. */
+		if (!h->guards)
+			detach_all(done, n_done);
 		return r;
 	}
 	free(s->result);
@@ -155,6 +157,10 @@ static int raw_verify(struct host *h, const struct order *o, const struct step *
 		return r;
 	for (size_t i = 0; i < n; i++)
 		found += raw_check(o, &t, &v[i], &drift);
+	/* A guard has a program ready that the kernel has verified, for the device that comes next.
+	 */
+	if (h->guards && !h->loaded && !drift.len)
+		h->loaded = raw_probe(h->programs, NULL) == 0;
 	struct readback rb = {.verdict = VERDICT_HOLDS};
 	rb.dims[DIM_RAW] = DIM_CONTAINED;
 	if (over || (n && !found)) {
