@@ -253,6 +253,23 @@ int watchprog_each(struct watchprog *w, watchprog_flow_fn cb, void *arg, struct 
 	return 0;
 }
 
+int watchprog_take_all(struct watchprog *w, watchprog_flow_fn cb, void *arg, struct err *e)
+{
+	int fd = bpf_map__fd(w->skel->maps.watch_flows);
+	uint64_t place = 0;
+	void *from = NULL;
+
+	for (int r = 0; !r; from = &place) {
+		uint32_t n = BATCH;
+		r = bpf_map_lookup_and_delete_batch(fd, from, &place, w->keys, w->flows, &n, NULL);
+		if (r < 0 && r != -ENOENT)
+			return err_set(e, r, "emptying the table of flows: %s", strerror(-r));
+		for (uint32_t i = 0; i < n; i++)
+			cb(arg, &w->keys[i], &w->flows[i]);
+	}
+	return 0;
+}
+
 int watchprog_events(struct watchprog *w, watchprog_event_fn cb, void *arg, struct err *e)
 {
 	int r;

@@ -36,6 +36,8 @@ int watchprog_each(struct watchprog *w, watchprog_flow_fn cb, void *arg, struct 
 typedef void (*watchprog_event_fn)(void *arg, const struct watch_event *event);
 /* What the ring holds since the last call. */
 int watchprog_events(struct watchprog *w, watchprog_event_fn cb, void *arg, struct err *e);
+/* Takes all of them out of the table; those that begin meanwhile may stay. */
+int watchprog_take_all(struct watchprog *w, watchprog_flow_fn cb, void *arg, struct err *e);
 /* Takes a flow out of the table; what comes later counts in a new one. -ENOENT: it is not there. */
 int watchprog_take(struct watchprog *w, const struct watch_key *k, struct watch_flow *ret);
 /* -ENOENT: not known, or put out by newer ones. -EAGAIN: being filled in. */

@@ -332,6 +332,12 @@ static void unindex(struct channels *t, size_t at)
 	t->index[i] = (struct word){0};
 }
 
+/* What is lost with it: what repeats, or carries much. */
+static uint64_t worth(const struct channel *c)
+{
+	return c->conns + (c->bytes_out >> 16);
+}
+
 static size_t evict(struct channels *t)
 {
 	size_t worst = t->hand % t->n;
@@ -339,7 +345,7 @@ static size_t evict(struct channels *t)
 	for (size_t i = 0; i < EVICT_LOOK; i++) {
 		size_t at = t->hand++ % t->n;
 		const struct channel *c = &t->v[at], *w = &t->v[worst];
-		if (c->conns < w->conns || (c->conns == w->conns && c->last_nsec < w->last_nsec))
+		if (worth(c) < worth(w) || (worth(c) == worth(w) && c->last_nsec < w->last_nsec))
 			worst = at;
 	}
 	unindex(t, worst);

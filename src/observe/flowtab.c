@@ -417,6 +417,18 @@ static void grow(struct flowtab *t)
 	(void)madvise(old, n * sizeof *old, MADV_DONTNEED);
 }
 
+/* Whether a goes before b: it was idle longer for each packet it had. So a flood of single packets
+ * puts out its own and not who talks, and who fell silent goes in the end, however much it said. */
+static bool goes_first(const struct flowtab *t, const struct slot *a, const struct slot *b)
+{
+	uint64_t pa = (a->pkts[0] & PKTS_MASK) + (a->pkts[1] & PKTS_MASK);
+	uint64_t pb = (b->pkts[0] & PKTS_MASK) + (b->pkts[1] & PKTS_MASK);
+	uint64_t ia = t->last_nsec > a->end ? t->last_nsec - a->end : 0;
+	uint64_t ib = t->last_nsec > b->end ? t->last_nsec - b->end : 0;
+
+	return (double)ia * (double)pb > (double)ib * (double)pa;
+}
+
 static void evict(struct flowtab *t)
 {
 	size_t oldest = t->used;
@@ -426,7 +438,7 @@ static void evict(struct flowtab *t)
 		if (!t->slots[at].k1)
 			continue;
 		seen++;
-		if (oldest == t->used || t->slots[at].end < t->slots[oldest].end)
+		if (oldest == t->used || goes_first(t, &t->slots[at], &t->slots[oldest]))
 			oldest = at;
 	}
 	put_out(t, oldest);

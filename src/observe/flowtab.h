@@ -4,8 +4,9 @@
  *
  * Invariants
  *  1. Memory is fixed at birth: one huge-page mapping, of which only what the flows need is
- *     touched. A full table puts an idle flow out through emit (the longest idle of a sample that
- *     walks round the table) and counts an eviction. Nothing is lost silently.
+ *     touched. A full table puts an idle flow out through emit (of a sample that walks round the
+ *     table the longest idle for each packet it had) and counts an eviction. Nothing is lost
+ * silently.
  *  2. The outermost IP header decides. Fragments are joined to their first by (src, dst, id,
  *     proto), in either order; one whose first is never seen counts in a flow with ports 0 and as
  *     truncated.

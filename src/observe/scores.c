@@ -152,11 +152,26 @@ static int compare(const void *a, const void *b)
 	return strcmp(x->domain, y->domain);
 }
 
+/* Of two channels that make one finding (echoes of both ways, of several codes) the better counts.
+ */
+static bool is_known(struct scores *s, const struct finding *f)
+{
+	for (size_t i = 0; i < s->n_found; i++)
+		if (finding_same(&s->found[i], f)) {
+			if (compare(f, &s->found[i]) < 0)
+				s->found[i] = *f;
+			return true;
+		}
+	return false;
+}
+
 static void keep(void *arg, const struct finding *f)
 {
 	struct scores *s = arg;
 	size_t worst = 0;
 
+	if (is_known(s, f))
+		return;
 	if (s->n_found < SCORES_FINDINGS_MAX) {
 		s->found[s->n_found++] = *f;
 		return;

@@ -68,7 +68,7 @@ struct tier_bpf {
 	uint64_t next_pass;
 	size_t held; /* flows in the kernel */
 	unsigned hurry;
-	bool all_go, want_pass;
+	bool want_pass;
 	struct watch_key *gone;
 	size_t n_gone;
 	/* Sums of the flows that left and of those that are held. */
@@ -386,7 +386,7 @@ static bool leaves(const struct tier_bpf *t, const struct watch_key *k, const st
 	bool open = k->proto == IPPROTO_TCP && !is_half_open(f);
 	uint64_t may = is_over(k, f) ? CLOSED_NSEC : open ? OPEN_NSEC : IDLE_NSEC;
 
-	return t->all_go || t->now > f->last + may / t->hurry;
+	return t->now > f->last + may / t->hurry;
 }
 
 static void on_flow(void *arg, const struct watch_key *k, const struct watch_flow *f)
@@ -398,6 +398,12 @@ static void on_flow(void *arg, const struct watch_key *k, const struct watch_flo
 		t->gone[t->n_gone++] = *k;
 	else if (is_wanted(t, k, f))
 		hand_out(t, k, f, false);
+}
+
+static void on_last(void *arg, const struct watch_key *k, const struct watch_flow *f)
+{
+	if (is_wanted(arg, k, f))
+		hand_out(arg, k, f, true);
 }
 
 static void on_event(void *arg, const struct watch_event *v)
@@ -508,12 +514,12 @@ int tier_bpf_flush(struct tier_bpf *t, struct err *e)
 {
 	int r;
 
-	t->all_go = true;
-	do
-		r = read_all(t, e);
-	while (r == 0 && t->n_gone == GONE_MAX);
-	t->all_go = false;
-	return r;
+	set_clock(t);
+	memset(&t->live, 0, sizeof(t->live));
+	if ((r = watchprog_events(t->prog, on_event, t, e)) < 0 ||
+	    (r = watchprog_take_all(t->prog, on_last, t, e)) < 0)
+		return r;
+	return read_rests(t, e);
 }
 
 void tier_bpf_stats(const struct tier_bpf *t, struct source_stats *ret)

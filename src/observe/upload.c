@@ -19,6 +19,8 @@ struct pairs {
 	uint32_t *index; /* 0: free; else position + 1 */
 	size_t index_cap;
 	struct pair rest;
+	uint64_t floor; /* what was put out had no more bytes than that */
+	size_t hand;    /* where putting out goes on */
 	uint64_t bytes_out;
 	bool (*is_self)(void *arg, const struct addr *a);
 	void *arg;
@@ -54,8 +56,8 @@ void pairs_free(struct pairs *p)
 
 void pairs_clear(struct pairs *p)
 {
-	p->n = 0;
-	p->bytes_out = 0;
+	p->n = p->hand = 0;
+	p->floor = p->bytes_out = 0;
 	memset(&p->rest, 0, sizeof(p->rest));
 	memset(p->index, 0, p->index_cap * sizeof(*p->index));
 }
@@ -94,13 +96,79 @@ static bool grow(struct pairs *p)
 	return true;
 }
 
+static uint64_t bytes_of(const struct pair *q)
+{
+	return q->bytes_out + q->bytes_in;
+}
+
+/* The next one that has no more than the floor; when a whole round finds none, the least of that
+ * round is the new floor: so what is put out is always among the least (Space-Saving). */
+static size_t find_least(struct pairs *p)
+{
+	for (;;) {
+		uint64_t least = UINT64_MAX;
+		for (size_t seen = 0; seen < p->n; seen++) {
+			size_t at = p->hand < p->n ? p->hand : 0;
+			p->hand = at + 1;
+			if (bytes_of(&p->v[at]) <= p->floor)
+				return at;
+			if (bytes_of(&p->v[at]) < least)
+				least = bytes_of(&p->v[at]);
+		}
+		p->floor = least;
+	}
+}
+
+static size_t home(const struct pairs *p, const struct pair *q)
+{
+	return (size_t)hash_addr(&q->other, hash_addr(&q->ours, 0)) & (p->index_cap - 1);
+}
+
+/* Frees a place of the index and closes the gap. */
+static void unindex(struct pairs *p, size_t gap)
+{
+	size_t mask = p->index_cap - 1;
+
+	for (size_t i = (gap + 1) & mask; p->index[i]; i = (i + 1) & mask) {
+		size_t wanted = home(p, &p->v[p->index[i] - 1]);
+		if (((i - wanted) & mask) >= ((i - gap) & mask)) {
+			p->index[gap] = p->index[i];
+			gap = i;
+		}
+	}
+	p->index[gap] = 0;
+}
+
+/* One of the least makes room, and is summed with the rest. */
+static struct pair *replace(struct pairs *p, const struct addr *ours, const struct addr *other)
+{
+	size_t least = find_least(p);
+	struct pair *q = &p->v[least], *rest = &p->rest;
+
+	rest->bytes_out += q->bytes_out;
+	rest->bytes_in += q->bytes_in;
+	rest->pkts_out += q->pkts_out;
+	rest->pkts_in += q->pkts_in;
+	rest->flows += q->flows;
+	if (!rest->first_nsec || q->first_nsec < rest->first_nsec)
+		rest->first_nsec = q->first_nsec;
+	if (q->last_nsec > rest->last_nsec)
+		rest->last_nsec = q->last_nsec;
+	unindex(p, (size_t)(slot(p, &q->ours, &q->other) - p->index));
+	*q = (struct pair){.ours = *ours, .other = *other};
+	*slot(p, ours, other) = (uint32_t)least + 1;
+	return q;
+}
+
 static struct pair *pair_of(struct pairs *p, const struct addr *ours, const struct addr *other)
 {
 	uint32_t *at = slot(p, ours, other);
 
 	if (*at)
 		return &p->v[*at - 1];
-	if (p->n >= p->max || !grow(p))
+	if (p->n >= p->max)
+		return replace(p, ours, other);
+	if (!grow(p))
 		return &p->rest;
 	at = slot(p, ours, other);
 	p->v[p->n] = (struct pair){.ours = *ours, .other = *other};
@@ -172,6 +240,8 @@ int pairs_copy(struct pairs *dst, const struct pairs *src)
 	dst->cap = src->n ? src->n : 1;
 	dst->index_cap = src->index_cap;
 	dst->rest = src->rest;
+	dst->floor = src->floor;
+	dst->hand = src->hand;
 	dst->bytes_out = src->bytes_out;
 	return 0;
 }
@@ -197,6 +267,11 @@ size_t pairs_count(const struct pairs *p)
 const struct pair *pairs_rest(const struct pairs *p)
 {
 	return &p->rest;
+}
+
+uint64_t pairs_floor(const struct pairs *p)
+{
+	return p->floor;
 }
 
 uint64_t pairs_bytes_out(const struct pairs *p)

@@ -64,8 +64,9 @@ struct pair {
 
 struct pairs;
 
-/* is_self (may be NULL: none is) says whether an address is this host's. At most max pairs; flows
- * of further ones are summed in pairs_rest. */
+/* is_self (may be NULL: none is) says whether an address is this host's. At most max pairs: then
+ * one of those with the fewest bytes makes room for each new one and is summed in pairs_rest, so
+ * that the greatest stay whatever floods in (Space-Saving). */
 int pairs_new(size_t max, bool (*is_self)(void *arg, const struct addr *a), void *arg,
               struct pairs **ret);
 void pairs_free(struct pairs *p);  /* takes NULL */
@@ -82,6 +83,9 @@ const struct pair *pairs_find(const struct pairs *p, const struct addr *ours,
                               const struct addr *other);
 const struct pair *pairs_at(const struct pairs *p, size_t i); /* i < pairs_count */
 const struct pair *pairs_rest(const struct pairs *p);         /* flows 0: there is none */
+/* No pair that was put out had more bytes than that then; a pair may have had as much before it
+ * came back. 0: none was. */
+uint64_t pairs_floor(const struct pairs *p);
 /* Sums over all pairs. */
 uint64_t pairs_bytes_out(const struct pairs *p);
 

@@ -80,6 +80,7 @@ static int scores_of(struct watch *w, struct err *e)
 int watch_new(const struct watch_config *config, struct watch **ret, struct err *e)
 {
 	struct watch *w = calloc(1, sizeof(*w));
+	size_t n_pairs = config->live ? WATCH_PAIRS / 4 : WATCH_PAIRS;
 	int r = w ? 0 : err_set(e, -ENOMEM, "out of memory for watching");
 
 	if (r < 0)
@@ -92,8 +93,8 @@ int watch_new(const struct watch_config *config, struct watch **ret, struct err 
 		goto fail;
 	if ((r = names_new(NAMES_MEMORY, &w->answers, e)) < 0)
 		goto fail;
-	if ((r = pairs_new(WATCH_PAIRS, is_self, w, &w->done)) < 0 ||
-	    (r = pairs_new(WATCH_PAIRS, is_self, w, &w->all)) < 0) {
+	if ((r = pairs_new(n_pairs, is_self, w, &w->done)) < 0 ||
+	    (r = pairs_new(n_pairs, is_self, w, &w->all)) < 0) {
 		err_set(e, r, "out of memory for watching");
 		goto fail;
 	}

@@ -24,7 +24,7 @@
 #define WATCH_FLOWS (1u << 17)
 #define WATCH_APPS  (1u << 17)
 #define WATCH_NAMES (1u << 16)
-#define WATCH_PAIRS (1u << 19)
+#define WATCH_PAIRS (1u << 19) /* of a capture; live a fourth of it */
 
 struct seen_flow {
 	struct flow flow;

@@ -232,7 +232,9 @@ static unsigned draw_status(struct canvas *c, unsigned y, const struct screen_da
 	    {iface_drops, "dropped by the interface", ""},
 	    {s->malformed, "malformed", ""},
 	    {s->truncated, "cut short", ""},
-	    {d->losses.flows + d->losses.apps + d->losses.names + d->left_out, "not kept", ""},
+	    {d->losses.flows + d->losses.apps + d->losses.names + d->left_out +
+	         d->losses.scores.channels.evicted,
+	     "not kept", ""},
 	};
 	struct pen p = {c, y, 1};
 	char n[16];

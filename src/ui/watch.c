@@ -48,6 +48,8 @@ const struct opt watch_opts[] = {
 #define LIVE_FLOWS     (1u << 17)
 #define TICK_MSEC      200
 #define TICKS_A_SCREEN 5
+#define FLOWS_A_BREATH 512
+#define BREATH         (50 * USEC_PER_MSEC)
 #define FOUND_MAX      256
 #define OUT_BUFFER     (1u << 18)
 
@@ -72,7 +74,8 @@ struct watching {
 	bool settled;              /* all has been counted, to know what is to be written */
 	struct watch_write *write; /* NULL: nothing is */
 	struct kept_record kept;
-	unsigned ticks;
+	unsigned ticks, n_flows;
+	usec_t breathed, rest_until;
 	char notes[8][256]; /* told at the end */
 	size_t n_notes;
 };
@@ -103,6 +106,17 @@ static void on_idle(void *arg)
 		screen_idle(w->screen);
 }
 
+/* Many flows at once must not keep a person waiting. */
+static void breathe(struct watching *w)
+{
+	usec_t now;
+
+	if (++w->n_flows % FLOWS_A_BREATH || (now = boot_now()) < w->breathed + BREATH)
+		return;
+	w->breathed = now;
+	on_idle(w);
+}
+
 static void on_flow(void *arg, const struct flow *f, bool final)
 {
 	watch_flow(((struct watching *)arg)->watch, f, final);
@@ -111,6 +125,7 @@ static void on_flow(void *arg, const struct flow *f, bool final)
 static void on_owned_flow(void *arg, const struct flow *f, const struct owner *owner, bool final)
 {
 	watch_owned_flow(((struct watching *)arg)->watch, f, owner, final);
+	breathe(arg);
 }
 
 static void on_app(void *arg, const struct app_event *a)
@@ -217,17 +232,29 @@ static void merge_stats(struct watching *w, struct source_stats *s)
 		s->unowned = watch_unowned(w->watch);
 }
 
+/* One look at the kernel's counters and at who has the sockets. */
+static void count(struct watching *w)
+{
+	const struct ladder *l = &w->ladder;
+
+	if (l->ops && !w->trouble.code && l->ops->tick(l->ctx, &w->trouble) < 0)
+		stop_asked = 1;
+	watch_tick(w->watch);
+}
+
 static void on_tick(void *arg, const struct source_stats *packets)
 {
 	struct watching *w = arg;
 	struct source_stats merged = *packets, *s = &merged;
 
-	const struct ladder *l = &w->ladder;
+	usec_t begin = boot_now();
 
-	if (l->ops && !w->trouble.code && l->ops->tick(l->ctx, &w->trouble) < 0)
-		stop_asked = 1;
+	/* Never more than half of the time for reading, whatever the flood. */
+	if (begin >= w->rest_until) {
+		count(w);
+		w->rest_until = 2 * boot_now() - begin;
+	}
 	merge_stats(w, s);
-	watch_tick(w->watch);
 	if (++w->ticks % TICKS_A_SCREEN)
 		return;
 	watch_findings(w->watch, report, w, NULL);
@@ -371,7 +398,7 @@ static int conclude(struct watching *w, int r, const struct source_stats *s, con
 		losses = watch_losses(w->watch);
 		for (size_t i = 0; i < w->n_notes; i++)
 			show_note(o, w->notes[i]);
-		show_stats(o, s, pairs_rest(all), &losses, w->live ? w->ladder.blind : NULL);
+		show_stats(o, s, all, &losses, w->live ? w->ladder.blind : NULL);
 	}
 	k = end_writing(w, any);
 	if (limits[0])
@@ -416,7 +443,7 @@ static void count_only(struct watching *w, const struct observe_job *job, const 
                        struct source_stats *s)
 {
 	char note[256];
-	usec_t until = job->run ? boot_now() + job->run : 0, due = boot_now(), begin;
+	usec_t until = job->run ? boot_now() + job->run : 0, due = boot_now();
 
 	snprintf(note, sizeof(note), "no names and no protocols: %.200s",
 	         why->text[0] ? why->text : "no packets are read");
@@ -424,14 +451,11 @@ static void count_only(struct watching *w, const struct observe_job *job, const 
 	while (!stop_asked && (!until || boot_now() < until)) {
 		sys->poll(NULL, 0, OBSERVE_IDLE_MSEC);
 		on_idle(w);
-		if ((begin = boot_now()) < due)
+		if (boot_now() < due)
 			continue;
 		*s = (struct source_stats){0};
 		on_tick(w, s);
-		/* Never more than half of the time for reading, whatever the flood. */
-		due = boot_now() - begin;
-		due = boot_now() +
-		      (due > TICK_MSEC * USEC_PER_MSEC ? due : TICK_MSEC * USEC_PER_MSEC);
+		due = boot_now() + TICK_MSEC * USEC_PER_MSEC;
 	}
 }
 

@@ -205,11 +205,12 @@ void show_finding(struct out *o, const struct finding *f, bool final)
 /* Names, protocols and findings that a full table had no room for. */
 static uint64_t not_kept(const struct watch_losses *l)
 {
-	return l->flows + l->apps + l->names + l->scores.domains_evicted + l->scores.names_refused;
+	return l->flows + l->apps + l->names + l->scores.domains_evicted + l->scores.names_refused +
+	       l->scores.channels.evicted;
 }
 
 static void stats_json(struct out *o, const struct source_stats *s, const struct pair *rest,
-                       const struct watch_losses *l, const char *blind)
+                       uint64_t floor, const struct watch_losses *l, const char *blind)
 {
 	char now[TIME_STR_MAX];
 	json_t *j = json_pack("{s:s s:s s:I s:I s:I s:I s:I s:I s:I s:I s:I s:I s:s}", "timestamp",
@@ -221,6 +222,8 @@ static void stats_json(struct out *o, const struct source_stats *s, const struct
 	                      (json_int_t)s->flows, "unlisted_flows", (json_int_t)rest->flows,
 	                      "not_kept", (json_int_t)not_kept(l), "tier", s->tier);
 
+	if (j && floor)
+		json_object_set_new(j, "unlisted_most_bytes", json_integer((json_int_t)floor));
 	if (j && blind) {
 		json_object_set_new(j, "unowned_bytes", json_integer((json_int_t)s->unowned));
 		json_object_set_new(j, "blind_spots", json_string(blind));
@@ -239,13 +242,15 @@ void show_note(struct out *o, const char *text)
 		out_line(o, "%s", text);
 }
 
-void show_stats(struct out *o, const struct source_stats *s, const struct pair *rest,
+void show_stats(struct out *o, const struct source_stats *s, const struct pairs *all,
                 const struct watch_losses *l, const char *blind)
 {
+	const struct pair *rest = pairs_rest(all);
+	uint64_t floor = pairs_floor(all);
 	char bytes[16];
 
 	if (o->json) {
-		stats_json(o, s, rest, l, blind);
+		stats_json(o, s, rest, floor, l, blind);
 		return;
 	}
 	if (!strcmp(s->tier, "log"))
@@ -271,8 +276,9 @@ void show_stats(struct out *o, const struct source_stats *s, const struct pair *
 		         not_kept(l));
 	if (rest->flows)
 		out_line(o,
-		         "%" PRIu64 " flows of further address pairs are counted, but not listed",
-		         rest->flows);
+		         "%" PRIu64 " flows of further address pairs are counted, but not listed; "
+		         "no pair that made room had more than %s",
+		         rest->flows, out_bytes(floor, bytes));
 }
 
 static void owner_text(const struct owner *w, char *dst, size_t n)

@@ -23,7 +23,7 @@ void show_finding(struct out *o, const struct finding *f, bool final);
 void show_note(struct out *o, const char *text);
 /* l: what was seen, but not kept; blind: what this tier does not see, NULL where nobody looked for
  * owners. */
-void show_stats(struct out *o, const struct source_stats *s, const struct pair *rest,
+void show_stats(struct out *o, const struct source_stats *s, const struct pairs *all,
                 const struct watch_losses *l, const char *blind);
 /* The three tables of the n greatest; with_owner: a column for it. */
 void show_tops(struct out *o, const struct pairs *p, size_t n, bool with_owner);

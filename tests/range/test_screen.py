@@ -44,7 +44,7 @@ class Terminal:
         last = None
         for _ in range(200):
             now = self.run("capture-pane", "-p")
-            if until in now and now == last:
+            if until in now and " 0 packets," not in now and now == last:
                 return "\n".join(line.rstrip() for line in now.splitlines()) + "\n"
             last = now
             time.sleep(0.05)
