@@ -186,7 +186,7 @@ static int visit_children(struct walk *w, int fd, unsigned depth)
 
 static int visit(struct walk *w, int fd, unsigned depth)
 {
-	uint64_t id;
+	uint64_t id = 0;
 	if (id_of(fd, &id) < 0)
 		return 0;
 	if (w->seen++ == CGTREE_MAX || depth > CGTREE_DEPTH_MAX)
@@ -206,7 +206,7 @@ int cgtree_walk(int root, const char *from, cgtree_fn cb, void *arg, struct err 
 	int r = cgtree_open(root, from, &fd, NULL, e);
 	if (r < 0)
 		return r;
-	strcpy(w.path, from);
+	snprintf(w.path, sizeof w.path, "%s", from);
 	return visit(&w, fd, 0);
 }
 
@@ -239,9 +239,9 @@ int cgtree_pids(int fd, int **ret, size_t *ret_n, struct err *e)
 		return err_set(e, r, "reading the processes of a cgroup: %s", strerror(-r));
 	}
 	while (r == 0 && fgets(line, sizeof line, f)) {
-		int pid = atoi(line);
-		if (pid > 0) /* 0: of another pid namespace */
-			r = add_pid(&v, &n, &room, pid);
+		long pid = strtol(line, NULL, 10);
+		if (pid > 0 && pid <= INT32_MAX) /* 0: of another pid namespace */
+			r = add_pid(&v, &n, &room, (int)pid);
 	}
 	if (r == 0 && ferror(f))
 		r = -errno;

@@ -354,7 +354,8 @@ static int own_tags(struct err *e)
 
 /* Visits every program of our name at a cgroup; cb takes *g over, or leaves it to be closed. */
 struct visit {
-	const uint8_t *token; /* of the set */
+	const uint8_t *token; /* of the set: in *config */
+	const struct group_config *config;
 	enum group_hook hook;
 	const uint8_t *tag;
 	struct groupprog *g;
@@ -372,8 +373,8 @@ static int visit_hook(int cgroup, enum group_hook h, visit_fn cb, void *arg, str
 		if (open_set(ids[i], h, &g, tag) < 0)
 			continue;
 		if (groupprog_read(&g, &c, NULL, NULL) < 0)
-			memset(c.token, 0, sizeof c.token);
-		r = cb(arg, &(struct visit){c.token, h, tag, &g}, e);
+			memset(&c, 0, sizeof c);
+		r = cb(arg, &(struct visit){c.token, &c, h, tag, &g}, e);
 		groupprog_close(&g);
 	}
 	return r;
@@ -474,7 +475,7 @@ static int tell_token(void *arg, const struct visit *v, struct err *e)
 	if (t->stopped || t->n == AT_MAX)
 		return 0;
 	memcpy(t->told[t->n++], v->token, GROUP_TOKEN);
-	t->stopped = !t->cb(t->arg, v->token);
+	t->stopped = !t->cb(t->arg, v->config);
 	return 0;
 }
 

@@ -50,9 +50,9 @@ int groupprog_detach(int cgroup, const uint8_t token[static GROUP_TOKEN], struct
 /* Detaches exactly the programs that g has open. */
 int groupprog_detach_set(const struct groupprog *g, int cgroup, struct err *e);
 
-/* The tokens of all sets of our name at this cgroup, each once. A program of our name whose map
- * cannot be read has an all-zero token. cb returns false to stop. */
-typedef bool (*groupprog_fn)(void *arg, const uint8_t token[static GROUP_TOKEN]);
+/* What each set of our name at this cgroup holds, each once. A program of our name whose map cannot
+ * be read comes as all zero. cb returns false to stop. */
+typedef bool (*groupprog_fn)(void *arg, const struct group_config *c);
 int groupprog_each(int cgroup, groupprog_fn cb, void *arg, struct err *e);
 
 /* permits may be NULL, else it has room for CUT_PERMITS_MAX. -EBADMSG: not our layout. */

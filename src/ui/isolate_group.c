@@ -44,7 +44,7 @@ static int read_target(struct ctx *c, const struct args *a, struct target *ret)
 			return EXIT_USAGE;
 		}
 		*ret = (struct target){.kind = groups[i].kind};
-		strcpy(ret->name, name);
+		snprintf(ret->name, sizeof ret->name, "%s", name);
 	}
 	if (n == 1)
 		return EXIT_DONE;

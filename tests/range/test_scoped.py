@@ -5,8 +5,10 @@ Two network namespaces on one cable, cgroups named as systemd and the container 
 below a slice of our own. Judged by the far end's bytes, by the errors that programs see, and by
 `bpftool cgroup tree`."""
 import ctypes
+import fcntl
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -144,9 +146,9 @@ def wait_for(what, test, seconds=5.0):
 
 
 class Sender:
-    def __init__(self, bed, cgroup, kind="tcp", host=FAR, port=7000, uid=0):
+    def __init__(self, bed, cgroup, kind="tcp", host=FAR, port=7000, uid=0, ns="v"):
         self.kind = kind
-        self.process = bed.spawn("v", cgroup, PYTHON, "-c", SENDER, kind, host, str(port), uid=uid)
+        self.process = bed.spawn(ns, cgroup, PYTHON, "-c", SENDER, kind, host, str(port), uid=uid)
         word, number = self.process.stdout.readline().split()
         assert word == "up"
         self.port, self.pid = int(number), self.process.pid
@@ -184,8 +186,9 @@ class Scoped:
             self.sink = self.spawn("f", None, PYTHON, "-c", SINK, stdin=subprocess.PIPE)
             assert self.sink.stdout.readline() == "ready\n"
             for a in (FAR, FAR6):
-                subprocess.run(["ip", "netns", "exec", v, "ping", "-c1", "-W5", "-q", a], check=True,
-                               stdout=subprocess.DEVNULL)
+                wait_for(f"{a} is reached", lambda a=a: subprocess.run(
+                    ["ip", "netns", "exec", v, "ping", "-c1", "-W1", "-q", a], check=False,
+                    stdout=subprocess.DEVNULL).returncode == 0, 20)
             write(f"{self.dir}/stanch.conf", "")
         except BaseException:
             self.__exit__()
@@ -201,6 +204,9 @@ class Scoped:
         for n in self.names.values():
             subprocess.run(["ip", "netns", "del", n], check=False)
         for folder, _, _ in os.walk(self.top, topdown=False):
+            with open(folder + "/cgroup.procs", encoding="ascii") as f:
+                for pid in f.read().split():  # children of our children
+                    os.kill(int(pid), signal.SIGKILL)
             for _ in range(50):
                 try:
                     os.rmdir(folder)
@@ -266,8 +272,11 @@ class Scoped:
 def bed():
     if not cgroup2():
         pytest.skip("no cgroup2 hierarchy is mounted")
-    with Scoped() as b:
-        yield b
+    # cgroups are the machine's: two runs at once would see each other's programs.
+    with open("/tmp/st-scoped.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with Scoped() as b:
+            yield b
 
 
 @pytest.fixture(autouse=True)
@@ -457,6 +466,9 @@ def test_who_leaves_is_named(bed):
     cgroup = bed.cgroup(f"left-{bed.tag}.service")
     s = Sender(bed, cgroup, "loose")
     oid = bed.isolate("--unit", f"left-{bed.tag}")
+    # It is root: packet sockets go around a cgroup, which is told.
+    r = bed.stanch("status", oid)
+    assert "raw       partial    packet sockets" in r.stdout, r.stdout
     assert s.line() == ["error", EPERM]
     write(bed.folder(bed.cgroup("aside.service")) + "/cgroup.procs", str(s.pid))
     # Its old socket stays cut, wherever it goes.
@@ -502,6 +514,92 @@ def test_pid_survives_a_kill_of_stanch(bed):
         assert cgroup_of(s.pid) == cgroup and tree() == before
         assert bed.moved([s], 0.2)[0] > 0
         s.kill()
+
+
+FAULTY = os.path.join(os.path.dirname(STANCH), "tests", "faults", "stanch-faulty")
+
+
+@pytest.mark.skipif(not os.path.exists(FAULTY), reason=f"{FAULTY} is not built")
+def test_killed_at_any_call(bed):
+    """A sample of calls at which it dies or fails: the next command settles it, back to what was."""
+    cgroup = bed.cgroup("aside.service")
+    before = tree()
+    s = Sender(bed, cgroup, "loose")
+    isolate = [FAULTY if w == STANCH else w for w in bed.argv("isolate", "--pid", str(s.pid), "--yes")]
+    counted = f"{bed.dir}/counted"
+    subprocess.run(isolate, env={**os.environ, "STANCH_FAULT_COUNT": counted}, capture_output=True,
+                   timeout=30, check=True)
+    with open(counted, encoding="ascii") as f:
+        n = json.load(f)["calls"]
+    assert bed.stanch("undo", "--all", "--yes").returncode == 0
+    seed = int(os.environ.get("FAULT_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
+    print(f"FAULT_SEED={seed}, {n} calls")
+    picked = random.Random(seed).sample(range(1, n + 1), 6)
+    held = 0
+    for i, at in enumerate(picked):
+        kind = ("die", "fail")[i % 2]
+        r = subprocess.run(isolate, env={**os.environ, "STANCH_FAULT": f"{kind}:{at}"},
+                           capture_output=True, text=True, timeout=30, check=False)
+        held += r.returncode in (0, 5)
+        if r.returncode in (3, 4):
+            assert cgroup_of(s.pid) == cgroup and tree() == before, (kind, at, r.stdout, r.stderr)
+        r = bed.stanch("undo", "--all", "--yes")
+        assert r.returncode in (0, 3), (kind, at, r.stdout, r.stderr)
+        assert cgroup_of(s.pid) == cgroup and tree() == before, (kind, at, r.stdout, r.stderr)
+        assert not [d for d in os.listdir(bed.folder(cgroup)) if d.startswith("stanch-")]
+    assert bed.moved([s], 0.2)[0] > 0
+    s.kill()
+
+
+def test_container_behind_the_host(bed):
+    """In a network namespace of its own, its connections tracked by the host."""
+    name = f"st-{os.getpid()}-gc"
+    v, subnet = bed.names["v"], "198.18.77"
+    cgroup = bed.cgroup(f"kubepods.slice/kubepods-besteffort.slice/cri-containerd-{ID[::-1]}.scope")
+    try:
+        subprocess.run(["ip", "netns", "add", name], check=True)
+        for words in (f"-n {v} link add ve0 type veth peer name eth0 netns {name}",
+                      f"-n {v} addr add {subnet}.1/24 dev ve0", f"-n {v} link set ve0 up",
+                      f"-n {name} addr add {subnet}.2/24 dev eth0", f"-n {name} link set eth0 up",
+                      f"-n {name} route add default via {subnet}.1",
+                      f"-n {bed.names['f']} route add {subnet}.0/24 via {NEAR}"):
+            subprocess.run(["ip", *words.split()], check=True)
+        subprocess.run(["ip", "netns", "exec", v, "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward; "
+                        "nft 'table ip t { chain f { type filter hook forward priority 0; ct state new "
+                        "counter; }; }'"], check=True)
+        bed.names["c"] = name
+        inside, beside = Sender(bed, cgroup, ns="c"), Sender(bed, bed.cgroup("aside.service"), ns="c")
+
+        def tracked():
+            return subprocess.run(["ip", "netns", "exec", v, "conntrack", "-L"], capture_output=True,
+                                  text=True, check=False).stdout
+        assert f"sport={inside.port} " in tracked() and f"sport={beside.port} " in tracked()
+        oid = bed.isolate("--container", f"containerd:{ID[::-1][:12]}")
+        assert inside.line() == ["error", ECONNABORTED] and inside.line()[:2] == ["connect", EPERM]
+        assert f"sport={inside.port} " not in tracked() and f"sport={beside.port} " in tracked()
+        moved = bed.moved([inside, beside])
+        assert moved[0] == 0 and moved[1] > 0
+        bed.undo(oid)
+        assert inside.line()[0] in ("connect", "connected")
+        for s in (inside, beside):
+            s.kill()
+    finally:
+        bed.names.pop("c", None)
+        subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+def test_raw_is_contained_without_the_right(bed):
+    cgroup = bed.cgroup(f"bare-{bed.tag}.service")
+    c = bed.spawn("v", cgroup, "setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-all", "--reuid", "1",
+                  "--clear-groups", "sleep", "20")
+    def rights():
+        with open(f"/proc/{c.pid}/status", encoding="ascii") as f:
+            return next(int(x.split()[1], 16) for x in f if x.startswith("CapBnd:"))
+    wait_for("the right is given up", lambda: not rights() >> 13 & 1)
+    oid = bed.isolate("--unit", f"bare-{bed.tag}")
+    assert "raw       contained" in bed.stanch("status", oid).stdout
+    bed.undo(oid)
+    c.kill()
 
 
 def test_unclaimed_is_found(bed):

@@ -45,6 +45,11 @@ int group_leaf_path(const struct group *g, char dst[static CGTREE_PATH_MAX])
 	return 0;
 }
 
+static void put(char dst[static CGTREE_PATH_MAX], const char *path)
+{
+	snprintf(dst, CGTREE_PATH_MAX, "%s", path);
+}
+
 size_t group_places(const struct group *g, struct group_place ret[static GROUP_PLACES_MAX])
 {
 	size_t n = 0;
@@ -58,22 +63,23 @@ size_t group_places(const struct group *g, struct group_place ret[static GROUP_P
 		ret[n++].match = GROUP_COOKIE;
 	} else {
 		ret[n].match = GROUP_ALL;
-		strcpy(ret[n++].path, g->path);
+		put(ret[n++].path, g->path);
 		if (g->follows)
 			ret[n++].match = GROUP_PATH;
 	}
 	for (size_t i = 0; i < n; i++)
 		if (!ret[i].path[0])
-			strcpy(ret[i].path, "/");
+			put(ret[i].path, "/");
 	return n;
 }
 
 static int token_bytes(const char *token, uint8_t ret[static GROUP_TOKEN], struct err *e)
 {
-	unsigned byte;
+	if (strlen(token) != 2 * (size_t)GROUP_TOKEN)
+		return err_set(e, -EBADMSG, "a step's token is none");
 	for (size_t i = 0; i < GROUP_TOKEN; i++) {
-		if (strlen(token) != 2 * (size_t)GROUP_TOKEN ||
-		    sscanf(token + 2 * i, "%2x", &byte) != 1)
+		int byte = group_hex(token + 2 * i);
+		if (byte < 0)
 			return err_set(e, -EBADMSG, "a step's token is none");
 		ret[i] = (uint8_t)byte;
 	}
@@ -136,6 +142,13 @@ int group_config_of(const struct group *g, const struct order *o, const char *to
 	return r;
 }
 
+uint32_t group_netns(void)
+{
+	uint64_t inode = 0;
+	(void)proc_ns_inode(0, "net", &inode);
+	return (uint32_t)inode;
+}
+
 static void set_clocks(struct group_config *c, const struct hold_time *t)
 {
 	usec_t now = boot_now();
@@ -146,8 +159,8 @@ static void set_clocks(struct group_config *c, const struct hold_time *t)
 
 static bool same_config(struct group_config a, struct group_config b)
 {
-	a.armed_until = a.narrow_until = a.drain_until = 0;
-	b.armed_until = b.narrow_until = b.drain_until = 0;
+	a.armed_until = a.narrow_until = a.drain_until = a.netns = 0;
+	b.armed_until = b.narrow_until = b.drain_until = b.netns = 0;
 	return !memcmp(&a, &b, sizeof a);
 }
 
@@ -237,6 +250,7 @@ static int put_place(int root, const struct group *g, const struct order *o, con
 	if (r < 0)
 		return r;
 	set_clocks(&want, t);
+	want.netns = group_netns();
 	if (s.whole)
 		r = groupprog_set_timers(&s.set, want.armed_until, want.narrow_until,
 		                         want.drain_until, e);
@@ -426,7 +440,7 @@ static enum cgtree_next empty_one(void *arg, int fd, const char *path, uint64_t 
 	if (t->n == NESTED_MAX)
 		t->code = err_set(t->e, -E2BIG, "more than %d cgroups below ours", NESTED_MAX);
 	else
-		strcpy(t->paths[t->n++], path);
+		put(t->paths[t->n++], path);
 	if (t->code == 0 && cgtree_pids(fd, &v, &n, NULL) == 0)
 		for (size_t i = 0; t->code == 0 && i < n; i++)
 			t->code = move_back(t->root, t->g, v[i], t->e);
@@ -569,7 +583,8 @@ static bool clock_agrees(usec_t left, uint64_t until)
 
 struct judgement {
 	struct buf drift;
-	size_t places, gone, escaped;
+	size_t places, gone;
+	bool raw; /* packet sockets can be, or are, among its members */
 };
 
 static void judge_place(const struct group *g, const struct group_place *p,
@@ -604,13 +619,12 @@ static void judge_members(const struct group *g, struct judgement *j)
 	if (g->kind == TARGET_ACCOUNT)
 		return;
 	if (g->kind != TARGET_PROCESS || group_leaf_path(g, top) < 0)
-		strcpy(top, g->path);
+		put(top, g->path);
 	for (size_t i = 0; i < g->n_members; i++) {
 		const struct group_member *m = &g->members[i];
 		if (!proc_is(m->pid, m->start_ticks) || cgtree_path_of(m->pid, path) < 0 ||
 		    cgtree_below(path, top))
 			continue;
-		j->escaped++;
 		proc_clean(path, strlen(path), clean, sizeof clean);
 		buf_addf(&j->drift,
 		         "process %d (%s) has left the group for cgroup %s: sockets that it opens "
@@ -652,6 +666,9 @@ static int verify(struct host *h, const struct order *o, const struct step *s,
 	if (!g)
 		return -EBADMSG;
 	int r = judge(g, o, s, &t, &j, e);
+	if (r == 0)
+		r = group_read_members(g, e);
+	j.raw = r < 0 || group_can_raw(g);
 	drop_copy(g);
 	if (r < 0) {
 		buf_free(&j.drift);
@@ -667,7 +684,7 @@ static int verify(struct host *h, const struct order *o, const struct step *s,
 		state = DIM_PARTIAL;
 	}
 	rb.dims[DIM_V4] = rb.dims[DIM_V6] = state;
-	rb.dims[DIM_RAW] = state == DIM_RELEASED ? DIM_RELEASED : DIM_PARTIAL;
+	rb.dims[DIM_RAW] = j.raw && state == DIM_CONTAINED ? DIM_PARTIAL : state;
 	rb.drift = j.drift.len ? buf_steal(&j.drift) : NULL;
 	buf_free(&j.drift);
 	*ret = rb;

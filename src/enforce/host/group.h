@@ -74,6 +74,9 @@ int group_meets_operator(const struct target *t, const struct operator_sessions 
 
 /* ---- payloads (group_payload.c) ---- */
 
+/* The byte that two hexadecimal digits are; -1: they are none. Pure. */
+int group_hex(const char *s);
+
 int group_to_json(const struct group *g, char **ret, struct err *e);
 int group_from_json(const char *json, struct group *ret, struct err *e);
 
@@ -95,6 +98,8 @@ size_t group_places(const struct group *g, struct group_place ret[static GROUP_P
 int group_config_of(const struct group *g, const struct order *o, const char *token,
                     enum group_match match, struct group_config *ret,
                     struct cut_permit *ret_permits, struct err *e);
+/* Inode of our own network namespace; 0: it cannot be told. */
+uint32_t group_netns(void);
 /* The whole system's root; -EOPNOTSUPP with the reason where it cannot be had. */
 int group_root(int *ret_fd, struct err *e);
 /* Moves everyone in a process's leaf back where he came from, and removes it. Absent is success. */
@@ -126,6 +131,11 @@ int group_count_socks(const struct group *g, struct group_socket_counts *ret, st
 /* The cookies of the sockets of the internet protocols that belong to the group, but for those that
  * have no peer and that others have open, too; malloc'd. */
 int group_cookies_of(const struct group *g, uint64_t **ret, size_t *ret_n, struct err *e);
+
+/* Can a member make packet sockets, or has it one? That is so of every process whose capabilities,
+ * or those that a setuid program would give it, have CAP_NET_RAW; of an account always. */
+bool group_can_raw(const struct group *g);
+bool group_status_can_raw(const char *status); /* of proc_pid_status(5)'s text; pure */
 
 extern const struct step_kind kind_group, kind_group_sessions;
 

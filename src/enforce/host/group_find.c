@@ -57,13 +57,9 @@ int group_root(int *ret_fd, struct err *e)
 static bool same_unescaped(const char *s, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; name++) {
-		unsigned c = (unsigned char)s[i];
-		if (n - i >= 4 && s[i] == '\\' && s[i + 1] == 'x' &&
-		    sscanf(s + i + 2, "%2x", &c) == 1)
-			i += 4;
-		else
-			i++;
-		if (c != (unsigned char)*name)
+		int c = n - i >= 4 && s[i] == '\\' && s[i + 1] == 'x' ? group_hex(s + i + 2) : -1;
+		i += c < 0 ? 1 : 4;
+		if ((unsigned char)*name != (c < 0 ? (unsigned char)s[i - 1] : (unsigned)c))
 			return false;
 	}
 	return !*name;
@@ -124,7 +120,7 @@ struct search {
 static enum cgtree_next add_match(struct search *s, const char *path, uint64_t id)
 {
 	if (s->n < MATCHES_MAX)
-		strcpy(s->found[s->n], path);
+		snprintf(s->found[s->n], sizeof s->found[0], "%s", path);
 	if (s->n++ == 0)
 		s->id = id;
 	return CGTREE_SKIP;
@@ -186,7 +182,7 @@ static int by_name(int root, struct search *s, cgtree_fn look, const char *what,
 		               what, s->name);
 	if (s->n > 1)
 		return tell_matches(s, e);
-	strcpy(g->path, s->found[0]);
+	memcpy(g->path, s->found[0], sizeof g->path);
 	g->id = s->id;
 	return 0;
 }
@@ -246,54 +242,59 @@ static int find_cgroup(const struct target *t, struct group *g, struct err *e)
 
 /* ---- accounts and processes ---- */
 
+static bool read_uid(const char *s, char end, uint32_t *ret)
+{
+	char *rest;
+	errno = 0;
+	unsigned long v = strtoul(s, &rest, 10);
+	if (!isdigit((unsigned char)*s) || *rest != end || errno || v >= UINT32_MAX)
+		return false;
+	*ret = (uint32_t)v;
+	return true;
+}
+
 int group_uid_of(const char *passwd, const char *name, uint32_t *ret)
 {
-	char *end;
-	errno = 0;
-	unsigned long v = strtoul(name, &end, 10);
-	if (isdigit((unsigned char)*name) && !*end && !errno && v < UINT32_MAX) {
-		*ret = (uint32_t)v;
+	if (read_uid(name, 0, ret))
 		return 0;
-	}
 	size_t n = strlen(name);
 	for (const char *p = passwd; n && *p;) {
 		size_t len = strcspn(p, "\n");
-		unsigned uid;
 		/* name:password:uid:… */
 		const char *at = len > n && !strncmp(p, name, n) && p[n] == ':'
 		                     ? memchr(p + n + 1, ':', len - n - 1)
 		                     : NULL;
-		if (at && isdigit((unsigned char)at[1]) && sscanf(at + 1, "%u:", &uid) == 1) {
-			*ret = uid;
+		if (at && read_uid(at + 1, ':', ret))
 			return 0;
-		}
 		p += len + (p[len] == '\n');
 	}
 	return -ENOENT;
 }
 
-static int read_passwd(char **ret, struct err *e)
+/* NULL: *e says why. */
+static char *read_passwd(struct err *e)
 {
-	_cleanup_close_ int fd = sys->open("/etc/passwd", O_RDONLY | O_CLOEXEC, 0);
-	char *text = fd < 0 ? NULL : malloc(PASSWD_MAX + 1);
 	size_t at = 0;
 	ssize_t n = 0;
-	if (!text)
-		return err_set(e, fd < 0 ? -errno : -ENOMEM, "reading /etc/passwd: %s",
-		               strerror(fd < 0 ? errno : ENOMEM));
+	char *text = malloc(PASSWD_MAX + 1);
+	_cleanup_close_ int fd = sys->open("/etc/passwd", O_RDONLY | O_CLOEXEC, 0);
+	if (!text || fd < 0) {
+		err_set(e, text ? -errno : -ENOMEM, "reading /etc/passwd: %s",
+		        strerror(text ? errno : ENOMEM));
+		free(text);
+		return NULL;
+	}
 	while (at < PASSWD_MAX && (n = sys->read(fd, text + at, PASSWD_MAX - at)) > 0)
 		at += (size_t)n;
 	text[at] = 0;
-	*ret = text;
-	return 0;
+	return text;
 }
 
 static int find_account(const struct target *t, struct group *g, struct err *e)
 {
-	_cleanup_free_ char *text = NULL;
-	int r = read_passwd(&text, e);
-	if (r < 0)
-		return r;
+	_cleanup_free_ char *text = read_passwd(e);
+	if (!text)
+		return -EIO;
 	if (group_uid_of(text, t->name, &g->uid) < 0)
 		return err_set(e, -ENOENT,
 		               "there is no account %s in /etc/passwd; of a directory's account "
@@ -350,13 +351,14 @@ static int add_member(struct group *g, int pid, struct err *e)
 		g->members = calloc(GROUP_MEMBERS_MAX, sizeof *g->members);
 	if (!g->members)
 		return err_set(e, -ENOMEM, "out of memory for the members of a group");
-	struct group_member m = {.pid = pid, .start_ticks = p.start_ticks};
+	struct group_member *m = &g->members[g->n_members];
 	char path[CGTREE_PATH_MAX];
-	memcpy(m.comm, p.comm, sizeof m.comm);
+	*m = (struct group_member){.pid = pid, .start_ticks = p.start_ticks};
+	memcpy(m->comm, p.comm, sizeof m->comm);
 	if (g->kind == TARGET_PROCESS && cgtree_path_of(pid, path) == 0 &&
-	    strcmp(path, g->path) != 0 && !(m.cgroup = strdup(path)))
+	    strcmp(path, g->path) != 0 && !(m->cgroup = strdup(path)))
 		return err_set(e, -ENOMEM, "out of memory for the members of a group");
-	g->members[g->n_members++] = m;
+	g->n_members++;
 	return 0;
 }
 
@@ -392,15 +394,20 @@ static int members_of_cgroup(struct group *g, struct err *e)
 static bool runs_as(int pid, uint32_t uid)
 {
 	char path[40], text[4096];
-	unsigned v[4];
+	bool is = false;
 	snprintf(path, sizeof path, "/proc/%d/status", pid);
 	_cleanup_close_ int fd = sys->open(path, O_RDONLY | O_CLOEXEC, 0);
 	ssize_t n = fd < 0 ? -1 : sys->read(fd, text, sizeof text - 1);
 	text[n > 0 ? n : 0] = 0;
 	const char *at = strstr(text, "\nUid:");
-	if (!at || sscanf(at, "\nUid: %u %u %u %u", &v[0], &v[1], &v[2], &v[3]) != 4)
-		return false;
-	return v[0] == uid || v[1] == uid || v[2] == uid || v[3] == uid;
+	char *next = NULL;
+	at = at ? at + strlen("\nUid:") : "";
+	for (unsigned i = 0; i < 4; i++, at = next) {
+		is = is || (strtoul(at, &next, 10) == uid && next != at);
+		if (next == at)
+			return false;
+	}
+	return is;
 }
 
 static int members_of_account(struct group *g, struct err *e)
@@ -439,19 +446,21 @@ static int members_of_process(struct group *g, struct err *e)
 	if (!proc_is(g->pid, g->start_ticks))
 		return 0;
 	int r = proc_pids(&pids, &n, e);
-	_cleanup_free_ struct kin *v = r < 0 ? NULL : calloc(n + 1, sizeof *v);
-	if (r == 0 && !v)
-		r = err_set(e, -ENOMEM, "out of memory for %zu processes", n);
-	for (size_t i = 0; r == 0 && i < n; i++) {
+	if (r < 0)
+		return r;
+	struct kin *v = calloc(n + 1, sizeof *v);
+	if (!v)
+		return err_set(e, -ENOMEM, "out of memory for %zu processes", n);
+	for (size_t i = 0; i < n; i++) {
 		struct proc_id p;
 		if (proc_read(pids[i], &p) == 0)
 			v[used++] = (struct kin){p.pid, p.ppid, p.pid == g->pid};
 	}
-	if (r == 0)
-		mark_descendants(v, used);
+	mark_descendants(v, used);
 	for (size_t i = 0; r == 0 && i < used; i++)
 		if (v[i].in)
 			r = add_member(g, v[i].pid, e);
+	free(v);
 	return r;
 }
 

@@ -75,8 +75,10 @@ int group_meets_operator(const struct target *t, const struct operator_sessions 
                          char why[static GROUP_WHY_MAX], size_t *ret_members, struct err *e)
 {
 	struct group *g = calloc(1, sizeof *g);
-	int r = g ? group_find(t, g, e) : err_set(e, -ENOMEM, "out of memory");
 	struct look l = {.sessions = s, .g = g};
+	if (!g)
+		return err_set(e, -ENOMEM, "out of memory");
+	int r = group_find(t, g, e);
 	if (r == 0)
 		l.found = chain_meets(g, getpid());
 	if (r == 0 && !l.found)

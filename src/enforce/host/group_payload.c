@@ -32,13 +32,24 @@ static json_t *path_json(const char *path)
 	return j;
 }
 
+static int digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int group_hex(const char *s)
+{
+	int high = digit(s[0]), low = high < 0 ? -1 : digit(s[1]);
+	return low < 0 ? -1 : high << 4 | low;
+}
+
 static int from_hex(const char *text, size_t n, char dst[static CGTREE_PATH_MAX])
 {
-	unsigned byte;
 	if (n % 2 || n / 2 >= CGTREE_PATH_MAX)
 		return -EBADMSG;
 	for (size_t i = 0; i < n / 2; i++) {
-		if (sscanf(text + 2 * i, "%2x", &byte) != 1 || !byte)
+		int byte = group_hex(text + 2 * i);
+		if (byte <= 0)
 			return -EBADMSG;
 		dst[i] = (char)byte;
 	}

@@ -10,8 +10,9 @@
 
 #define MEMBERS_SHOWN 8
 #define RAW_WHY                                                                                    \
-	"packet sockets pass no hook of a cgroup: a program with CAP_NET_RAW can still send and "  \
-	"hear frames; freeze it, or isolate self"
+	"packet sockets pass no hook of a cgroup: what has or can get CAP_NET_RAW still sends "    \
+	"and "                                                                                     \
+	"hears frames; freeze it, or isolate self"
 
 int group_probe(enum group_match match, struct err *e)
 {
@@ -155,7 +156,9 @@ static bool same_group(const struct group *a, const struct group *b)
 static int refuse_second(const struct group *g, const struct holds *others, struct err *e)
 {
 	struct group *other = calloc(1, sizeof *other);
-	int r = other ? 0 : no_memory(e);
+	int r = 0;
+	if (!other)
+		return no_memory(e);
 	for (size_t i = 0; r == 0 && others && i < others->n; i++) {
 		const struct hold *v = &others->v[i];
 		if (strcmp(v->step->kind, kind_group.kind) != 0 ||
@@ -202,11 +205,12 @@ static int add_sessions(struct host *h, const struct group *g, struct plan *p, s
 	return group_to_json(g, &s->forward, e);
 }
 
-static int set_dims(struct plan *p, struct err *e)
+static int set_dims(struct plan *p, const struct group *g, struct err *e)
 {
+	bool raw = group_can_raw(g);
 	if (plan_set_dim(p, DIM_V4, DIM_CONTAINED, NULL) < 0 ||
 	    plan_set_dim(p, DIM_V6, DIM_CONTAINED, NULL) < 0 ||
-	    plan_set_dim(p, DIM_RAW, DIM_PARTIAL, RAW_WHY) < 0 ||
+	    plan_set_dim(p, DIM_RAW, raw ? DIM_PARTIAL : DIM_CONTAINED, raw ? RAW_WHY : NULL) < 0 ||
 	    plan_set_dim(p, DIM_SESSIONS, DIM_CONTAINED, NULL) < 0)
 		return no_memory(e);
 	return 0;
@@ -235,7 +239,9 @@ int plan_group(struct host *h, const struct order *o, const struct holds *others
                struct err *e)
 {
 	struct group *g = calloc(1, sizeof *g);
-	int r = g ? group_find(&o->targets[0], g, e) : no_memory(e);
+	if (!g)
+		return no_memory(e);
+	int r = group_find(&o->targets[0], g, e);
 	if (r == 0)
 		r = refuse_second(g, others, e);
 	if (r == 0)
@@ -247,7 +253,7 @@ int plan_group(struct host *h, const struct order *o, const struct holds *others
 	if (r == 0)
 		r = note_all(p, g, e);
 	if (r == 0)
-		r = set_dims(p, e);
+		r = set_dims(p, g, e);
 	group_free(g);
 	free(g);
 	return r;
@@ -259,10 +265,10 @@ struct strays {
 	const struct holds *claims;
 	bool remove;
 	struct buf *out;
-	int root, fd;
-	const char *path;
+	uint32_t netns; /* ours */
 	uint8_t tokens[64][GROUP_TOKEN];
 	size_t n;
+	bool others; /* the cgroup at hand has programs of another network namespace's stanch */
 	char (*leaves)[CGTREE_PATH_MAX];
 	size_t n_leaves;
 	int code;
@@ -294,12 +300,21 @@ static bool claims_leaf(const struct holds *claims, const char *name)
 	return false;
 }
 
-static bool note_token(void *arg, const uint8_t token[static GROUP_TOKEN])
+/* As with tables and devices: what a stanch of another network namespace made is its own matter. */
+static bool note_token(void *arg, const struct group_config *c)
 {
 	struct strays *x = arg;
-	if (!claims_token(x->claims, token) && x->n < ARRAY_SIZE(x->tokens))
-		memcpy(x->tokens[x->n++], token, GROUP_TOKEN);
+	if (c->netns && c->netns != x->netns)
+		x->others = true;
+	else if (!claims_token(x->claims, c->token) && x->n < ARRAY_SIZE(x->tokens))
+		memcpy(x->tokens[x->n++], c->token, GROUP_TOKEN);
 	return true;
+}
+
+static bool is_stray_leaf(const struct strays *x, const char *name)
+{
+	return !x->others && x->n_leaves < LEAVES_MAX && group_is_leaf(name) &&
+	       !claims_leaf(x->claims, name);
 }
 
 static enum cgtree_next look_at(void *arg, int fd, const char *path, uint64_t id)
@@ -308,6 +323,7 @@ static enum cgtree_next look_at(void *arg, int fd, const char *path, uint64_t id
 	char clean[200];
 	proc_clean(path, strlen(path), clean, sizeof clean);
 	x->n = 0;
+	x->others = false;
 	/* What cannot be asked is no stray: the kernel may be older than the programs. */
 	(void)groupprog_each(fd, note_token, x, NULL);
 	for (size_t i = 0; x->code == 0 && i < x->n; i++) {
@@ -315,10 +331,9 @@ static enum cgtree_next look_at(void *arg, int fd, const char *path, uint64_t id
 		if (x->code == 0 && x->remove)
 			x->code = groupprog_detach(fd, x->tokens[i], x->e);
 	}
-	if (x->code == 0 && group_is_leaf(cgtree_name(path)) &&
-	    !claims_leaf(x->claims, cgtree_name(path)) && x->n_leaves < LEAVES_MAX) {
+	if (x->code == 0 && is_stray_leaf(x, cgtree_name(path))) {
 		x->code = buf_addf(x->out, "cgroup %s, made for a process that was cut\n", clean);
-		strcpy(x->leaves[x->n_leaves++], path);
+		snprintf(x->leaves[x->n_leaves++], CGTREE_PATH_MAX, "%s", path);
 	}
 	return x->code < 0 ? CGTREE_STOP : CGTREE_DEEPER;
 }
@@ -347,6 +362,7 @@ int group_strays(const struct holds *claims, bool remove, struct buf *out, struc
 		return x ? 0 : no_memory(e);
 	}
 	x->claims = claims;
+	x->netns = group_netns();
 	x->remove = remove;
 	x->out = out;
 	x->e = e;

@@ -197,9 +197,11 @@ static int list_socks(const struct group *g, struct listing *l, struct err *e)
 	const struct session_scope all = {0};
 	struct group_socks s = {0};
 	int r = group_socks_read(g, &s, e);
+	if (r < 0)
+		return r;
 	l->socks = &s;
-	if (r == 0)
-		r = sessions_each_place(&all, false, list_place, l, NULL, e);
+	r = sessions_each_place(&all, false, list_place, l, NULL, e);
+	l->socks = NULL;
 	group_socks_free(&s);
 	return r;
 }
@@ -309,8 +311,12 @@ static int scope_begin(struct host *h, const struct order *o, const struct step 
 {
 	*x = (struct group_scope){.g = calloc(1, sizeof *x->g)};
 	x->permits = calloc(o->n_permits + 1, sizeof *x->permits);
-	int r = x->g && x->permits ? group_from_json(s->forward, x->g, e)
-	                           : err_set(e, -ENOMEM, "out of memory for a group's sockets");
+	if (!x->g || !x->permits) {
+		free(x->g);
+		free(x->permits);
+		return err_set(e, -ENOMEM, "out of memory for a group's sockets");
+	}
+	int r = group_from_json(s->forward, x->g, e);
 	/* Break-glass opens later: a session that fits only that ends now. */
 	for (size_t i = 0; r == 0 && i < o->n_permits; i++)
 		if (!o->permits[i].breakglass)
@@ -438,7 +444,9 @@ static int verify(struct host *h, const struct order *o, const struct step *s,
 static int describe(const struct order *o, const struct step *s, struct buf *out, struct err *e)
 {
 	struct group *g = calloc(1, sizeof *g);
-	int r = g ? group_from_json(s->forward, g, e) : err_set(e, -ENOMEM, "out of memory");
+	if (!g)
+		return err_set(e, -ENOMEM, "out of memory");
+	int r = group_from_json(s->forward, g, e);
 	if (r == 0 && (g->kind == TARGET_UNIT || g->kind == TARGET_CONTAINER)) {
 		buf_addf(out, "ss -K -t -u state connected cgroup /sys/fs/cgroup");
 		buf_add(out, g->path, strlen(g->path));

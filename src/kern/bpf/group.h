@@ -38,7 +38,7 @@ struct group_config {
 	__u32 n_permits;
 	__u32 uid;    /* GROUP_UID */
 	__u32 levels; /* GROUP_PATH: components of the path */
-	__u32 unused;
+	__u32 netns;  /* not for the programs: inode of the maker's network namespace */
 	__u8 path[GROUP_LEVELS_MAX][GROUP_NAME_MAX]; /* GROUP_PATH: padded by NULs, topmost first */
 };
 
