@@ -33,13 +33,6 @@ def guest(template):
         yield g
 
 
-@pytest.fixture
-def bed(template):
-    """The range, with a guest as its victim."""
-    with guest_bed.GuestBed(template) as b:
-        yield b
-
-
 @pytest.fixture(scope="session")
 def lasting_bed(template):
     with guest_bed.GuestBed(template) as b:
@@ -47,13 +40,18 @@ def lasting_bed(template):
 
 
 @pytest.fixture
-def shared(lasting_bed):
-    """One bed for many tests, each of which leaves no order, no rule and no program behind."""
+def bed(lasting_bed):
+    """The range with a guest as its victim: one for all tests, each of which leaves no order, no rule, no
+    detour and no program behind."""
     before = list(lasting_bed.children)
     yield lasting_bed
     for job in lasting_bed.children:
         if job not in before:
             job.kill()
             job.wait()
-    lasting_bed.stanch("undo", "--all", "--yes")
-    lasting_bed.sh("victim", "nft", "flush", "ruleset")
+    lasting_bed.clear()
+
+
+def pytest_collection_modifyitems(items):
+    """A reboot takes the containers away: those who ask for one come last."""
+    items.sort(key=lambda item: item.module.__name__ == "test_boot")

@@ -13,6 +13,7 @@ import os
 import subprocess
 import tarfile
 import tempfile
+import time
 
 import guest as G
 from guest import range_bed
@@ -53,6 +54,10 @@ def install(guest):
 
 class GuestBed(range_bed.Bed):
     """with GuestBed(template) as bed: …"""
+
+    # An emulated processor has other things to do as well.
+    leak_every = 0.3
+    patience = 6
 
     def __init__(self, template):
         super().__init__()
@@ -97,6 +102,14 @@ class GuestBed(range_bed.Bed):
         else:
             self.guest.run("ip", "netns", "add", self.ns(role))
 
+    def reboot(self):
+        """Returns when it was asked for, by this machine's clock. The containers do not come back."""
+        begun = time.time_ns()
+        self.guest.reboot()
+        self.guest.up()
+        self.add_host("victim")
+        return begun
+
     def cable(self, role, dev, role2, dev2):
         if role == "victim" and role2 not in INSIDE:
             self.add_card(dev, role2, dev2)
@@ -120,6 +133,12 @@ class GuestBed(range_bed.Bed):
         with open(f"{self.dir}/authorized_keys", "rb") as f:
             self.guest.put("/root/.ssh/authorized_keys", f.read(), 0o600)
         range_bed.wait_for("sshd answers", lambda: self.ssh("true", check=False).returncode == 0, 30, 0.2)
+
+    def clear(self):
+        """No order, no rule of anybody's, no detour (see Bed.redirector)."""
+        self.stanch("undo", "--all", "--yes")
+        self.guest.script("nft flush ruleset; for d in $(ls /sys/class/net | grep ^leak); do"
+                          " ip link del $d 2>/dev/null || :; done")
 
     def close(self):
         # What runs in the guest ends with it; nobody waits for its last words.

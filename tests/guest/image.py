@@ -29,10 +29,14 @@ KERNEL = "linux-image-cloud-amd64"
 DISK_SIZE = "1200M"
 # In the order of need; what they depend on is put before them.
 BOOT_MODULES = ("virtio_pci", "virtio_blk", "virtio_console")
-# Units that a guest without a person or a network of its own has no use for, and that cost it seconds.
+# Units that a guest without a person has no use for, and that cost an emulated boot seconds.
 MASKED = ("getty@.service", "serial-getty@.service", "apt-daily.timer", "apt-daily-upgrade.timer",
           "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
-          "systemd-networkd-wait-online.service", "systemd-pstore.service")
+          "systemd-networkd-wait-online.service", "systemd-pstore.service", "systemd-sysusers.service",
+          "systemd-firstboot.service", "systemd-update-utmp-runlevel.service", "systemd-binfmt.service",
+          "proc-sys-fs-binfmt_misc.automount", "dev-hugepages.mount", "dev-mqueue.mount",
+          "sys-fs-fuse-connections.mount", "sys-kernel-config.mount",
+          *(f"modprobe@{m}.service" for m in ("configfs", "dm_mod", "drm", "efi_pstore", "fuse", "loop")))
 ENABLED = {"systemd-networkd.service": "multi-user.target.wants"}
 # A host with fixed addresses, those of the range. Other devices are nobody's but the tests'.
 UPLINK = """[Match]

@@ -23,13 +23,13 @@ for _ in range({CHILDREN}):
 """
 
 
-def test_every_flow_has_its_owner(shared):
-    watch = shared.spawn("victim", B.STANCH, "watch", "--tier", "bpf", "--json", "--run", "30s",
+def test_every_flow_has_its_owner(bed):
+    watch = bed.spawn("victim", B.STANCH, "watch", "--tier", "bpf", "--json", "--run", "30s",
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     time.sleep(3)
     assert watch.poll() is None, watch.stderr.read()
     made = {}
-    for line in shared.sh("victim", B.PYTHON, "-c", CROWD).stdout.splitlines():
+    for line in bed.sh("victim", B.PYTHON, "-c", CROWD).stdout.splitlines():
         kind, port, pid = map(int, line.split())
         made["TCP" if kind == 1 else "UDP", port] = pid
     assert len(made) == 2 * CHILDREN

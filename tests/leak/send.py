@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """send.py PLACE DEV GATEWAY4 GATEWAY6 TARGET4 TARGET6 [LINK]: every way a process with root's rights
-has to send a frame, ten rounds a second, in the network namespace that it runs in.
+has to send a frame, a round each LEAK_EVERY seconds, in the network namespace that it runs in.
 
 Each frame carries the marker <leak:PLACE-KIND-vN>, but for a new TCP connection, whose SYN has no
 payload: it is known by the port that PORTS gives it. LINK is a veth whose other end redirects by BPF
@@ -10,6 +10,7 @@ into DEV; LINK@FILE: it is in the network namespace FILE. Prints {"ready"}; each
 import ctypes
 import fcntl
 import json
+import os
 import random
 import socket
 import struct
@@ -172,11 +173,12 @@ class Sender:
 
 def main():
     s = Sender(*sys.argv[1:])
+    pause = float(os.environ.get("LEAK_EVERY", "0.1"))
 
     def loop():
         while True:
             s.round()
-            time.sleep(0.1)
+            time.sleep(pause)
 
     threading.Thread(target=loop, daemon=True).start()
     print(json.dumps({"ready": True}), flush=True)

@@ -149,7 +149,7 @@ class Talker:
     def __init__(self, bed, role, *argv, ready=10):
         self.process = bed.spawn(role, *argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.lock = threading.Lock()
-        timer = threading.Timer(ready, self.process.kill)
+        timer = threading.Timer(ready * bed.patience, self.process.kill)
         timer.start()
         line = self.process.stdout.readline()
         timer.cancel()
@@ -203,7 +203,7 @@ class Typing:
         self.process = bed.spawn("mgmt", *bed.ssh_argv(*options, host=host), shell,
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.n = 0
-        self.type("true", 15)
+        self.type("true", 15 * bed.patience)
 
     def type(self, command, timeout=15):
         """Runs a command in the session; (exit code, output)."""
@@ -250,6 +250,8 @@ class Bed:
     """with Bed() as bed: … — builds in about a second, always takes itself away."""
 
     made = 0
+    leak_every = 0.1  # seconds between the rounds of leakers()
+    patience = 1      # how many times longer than in a namespace a program may take to start
 
     def __init__(self):
         Bed.made += 1
@@ -481,7 +483,7 @@ route replace default via {GATEWAY6}
     def ssh_argv(self, *options, host=VICTIM):
         return ["ssh", "-F", "/dev/null", "-i", f"{self.dir}/user_key", "-o", "IdentitiesOnly=yes",
                 "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-                "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=4", "-o", "ServerAliveInterval=2",
+                "-o", "LogLevel=ERROR", "-o", f"ConnectTimeout={4 * self.patience}", "-o", "ServerAliveInterval=2",
                 "-o", "ServerAliveCountMax=10", "-o", "BatchMode=yes", *options, f"root@{host}"]
 
     def ssh(self, command, *options, host=VICTIM, check=True, timeout=40, **more):
@@ -565,8 +567,8 @@ route replace default via {GATEWAY6}
             link = self.redirector(role, dev, feeds)
             if feeds:
                 link = f"{link}@/run/netns/{self.ns(feeds)}"
-            made[place] = Talker(self, role, PYTHON, "-B", f"{LEAK}/send.py", place, dev, gw, gw6,
-                                 target, target6, link, ready=30)
+            made[place] = Talker(self, role, "env", f"LEAK_EVERY={self.leak_every}", PYTHON, "-B",
+                                 f"{LEAK}/send.py", place, dev, gw, gw6, target, target6, link, ready=30)
         return made
 
     # -- the kernel's state, by independent tools
