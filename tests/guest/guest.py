@@ -45,7 +45,7 @@ import bed as range_bed  # noqa: E402
 HELLO, EXEC, IN, IN_END, KILL, OUT, ERR, TAKEN, EXIT = range(9)
 HEAD = struct.Struct("<III")
 WINDOW = 65536  # agent.c: IN_MAX
-BOOT_SECONDS = 120
+BOOT_SECONDS = 300  # eight of them when the machine has nothing else to do
 # A template's memory is a file of its own, not part of the saved state.
 MOMENT = [{"capability": "x-ignore-shared", "state": True}]
 CLONE_NEWNET, TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x40000000, 0x400454CA, 2, 0x1000
