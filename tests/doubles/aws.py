@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """AWS in one process: moto, with what AWS does otherwise put right, faults on demand, and a scene.
 
-  .venv/bin/python tests/doubles/aws.py PORT      prints the ids of the scene as one line of JSON
+  .venv/bin/python tests/doubles/aws.py DIR      prints the ids of the scene as one line of JSON
+
+It listens on two ports of 127.0.0.1, plain and TLS (its certificate is DIR/server.pem, for that address
+alone), and is the metadata service of instance ID under /m/ID.
 
 What moto 5.2 does that AWS does not (AWS's API reference and user guides say so), and is put right:
 an interface shows the groups of its instance besides its own; a group in use can be deleted; network
@@ -13,6 +16,7 @@ POST /_double {"at": N, "how": "…", "times": N}: from the Nth call on, that ma
   after     it is carried out, and the answer is lost
   throttle  RequestLimitExceeded
   broken    HTTP 500 without any sense
+  expired   the credentials have run out
   garbage   the answer is no XML
   delay     answers, half a second late
 GET /_double: {"calls": those since the last POST, "world": what there is, read behind the API's back}.
@@ -21,6 +25,7 @@ import io
 import json
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -175,14 +180,20 @@ def world():
 
 # --- faults ----------------------------------------------------------------------------------------
 
-THROTTLED = (b"<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request limit "
-             b"exceeded.</Message></Error></Errors><RequestID>x</RequestID></Response>")
+def error(code):
+    return (f"<Response><Errors><Error><Code>{code}</Code><Message>As asked for.</Message></Error>"
+            "</Errors><RequestID>x</RequestID></Response>").encode()
+
+
+ANSWERS = {"throttle": ("503 Service Unavailable", error("RequestLimitExceeded")),
+           "broken": ("500 Internal Server Error", b"oops"),
+           "expired": ("400 Bad Request", error("RequestExpired"))}
 
 
 class Faults:
     def __init__(self, app):
         self.app, self.lock = app, threading.Lock()
-        self.calls, self.fault = [], {}
+        self.calls, self.fault, self.lent = [], {}, {}
 
     def control(self, environ, start):
         if environ["REQUEST_METHOD"] == "POST":
@@ -191,6 +202,20 @@ class Faults:
                 self.fault, self.calls = json.loads(body or b"{}"), []
         out = json.dumps({"calls": self.calls, "world": world()}).encode()
         start("200 OK", [("Content-Length", str(len(out)))])
+        return [out]
+
+    def metadata(self, environ, start):
+        """IMDSv2: nothing without the token that a PUT gives."""
+        _, _, instance, path = environ["PATH_INFO"].split("/", 3)
+        answers = {"latest/api/token": "t0ken", "latest/meta-data/instance-id": instance,
+                   "latest/meta-data/iam/security-credentials/": "responder",
+                   "latest/meta-data/iam/security-credentials/responder": json.dumps(self.lent)}
+        method = "PUT" if path == "latest/api/token" else "GET"
+        allowed = method == "PUT" or environ.get("HTTP_X_AWS_EC2_METADATA_TOKEN") == "t0ken"
+        good = path in answers and allowed and environ["REQUEST_METHOD"] == method
+        self.calls.append(f"metadata {path}")
+        out = answers[path].encode() if good else b"no"
+        start("200 OK" if good else "401 Unauthorized", [("Content-Length", str(len(out)))])
         return [out]
 
     def due(self, action):
@@ -208,6 +233,8 @@ class Faults:
     def __call__(self, environ, start):
         if environ["PATH_INFO"] == "/_double":
             return self.control(environ, start)
+        if environ["PATH_INFO"].startswith("/m/"):
+            return self.metadata(environ, start)
         n = int(environ.get("CONTENT_LENGTH") or 0)
         body = here.body = environ["wsgi.input"].read(n)
         environ["wsgi.input"] = io.BytesIO(body)
@@ -216,12 +243,10 @@ class Faults:
         how = self.due(action)
         if how == "before":
             self.hang_up(environ)
-        if how == "throttle":
-            start("503 Service Unavailable", [("Content-Length", str(len(THROTTLED)))])
-            return [THROTTLED]
-        if how == "broken":
-            start("500 Internal Server Error", [("Content-Length", "4")])
-            return [b"oops"]
+        if how in ANSWERS:
+            status, out = ANSWERS[how]
+            start(status, [("Content-Length", str(len(out)))])
+            return [out]
         if how == "delay":
             time.sleep(0.5)
         if how not in ("after", "garbage"):
@@ -325,14 +350,34 @@ def scene(url):
     return s
 
 
+def listen(app, tls=None):
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler,
+                         ssl_context=tls)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.port
+
+
+def certificate(folder):
+    files = [os.path.join(folder, n) for n in ("server.pem", "server.key")]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=double", "-addext",
+                    "subjectAltName=IP:127.0.0.1", "-days", "2", "-out", files[0], "-keyout",
+                    files[1]], check=True, capture_output=True)
+    return tuple(files)
+
+
 def main():
     put_right()
     app = Faults(DomainDispatcherApplication(create_backend_app))
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
-    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=MotoRequestHandler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    s = scene(f"http://127.0.0.1:{server.port}")
-    s["port"] = server.port
+    port = listen(app)
+    s = scene(f"http://127.0.0.1:{port}")
+    lent = boto3.client("sts", region_name=REGION, endpoint_url=f"http://127.0.0.1:{port}").assume_role(
+        RoleArn=s["responder"], RoleSessionName="instance")["Credentials"]
+    app.lent = {"Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": lent["AccessKeyId"],
+                "SecretAccessKey": lent["SecretAccessKey"], "Token": lent["SessionToken"],
+                "Expiration": "2099-01-01T00:00:00Z"}
+    s.update(port=port, tls_port=listen(app, certificate(sys.argv[1])))
+    s["lent"] = [lent["SecretAccessKey"], lent["SessionToken"]]
     settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
     print(json.dumps(s), flush=True)
     sys.stdin.read()  # until whoever started it has gone

@@ -182,7 +182,7 @@ int aws_probe(void *ctx, struct capabilities *ret, struct err *e)
 	}
 	struct capability *k = add(&c, "deadlines");
 	k->available = false;
-	strcpy(k->why_not, "AWS holds no clocks; stanch guard lifts what has run out");
+	strcpy(k->why_not, "AWS holds no clocks; the next stanch command lifts what ran out");
 	*ret = c;
 	return 0;
 }

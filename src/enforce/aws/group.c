@@ -266,14 +266,12 @@ static int find(struct aws *a, const char *token, const char *vpc, bool *ret_fou
 }
 
 /* What was only just made is not seen at once everywhere. */
-static int find_or_create(struct aws *a, const char *token, const char *vpc, const char *what,
-                          struct ec2_group *ret, struct err *e)
+static int create_and_find(struct aws *a, const char *token, const char *vpc, const char *what,
+                           struct ec2_group *ret, struct err *e)
 {
 	usec_t end = boot_now() + a->s.timeout;
 	bool found = false;
-	int r = find(a, token, vpc, &found, ret, e);
-	if (r == 0 && !found)
-		r = create(a, token, vpc, what, e);
+	int r = create(a, token, vpc, what, e);
 	/* The name has our token in it: whose else could it be. */
 	r = r == -EEXIST ? 0 : r;
 	for (usec_t pause = 50 * USEC_PER_MSEC; r == 0 && !found; pause *= 2) {
@@ -292,7 +290,7 @@ int aws_group_make(struct aws *a, const char *token, const char *vpc, const char
 {
 	struct ec2_group *g = malloc(sizeof *g);
 	int r =
-	    g ? find_or_create(a, token, vpc, what, g, e) : err_set(e, -ENOMEM, "out of memory");
+	    g ? create_and_find(a, token, vpc, what, g, e) : err_set(e, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = set_rules(a, g, rules, n, e);
 	free(g);
@@ -319,15 +317,16 @@ int aws_group_delete(struct aws *a, const char *id, struct err *e)
 	usec_t end = boot_now() + a->s.timeout;
 	for (usec_t pause = 100 * USEC_PER_MSEC;; pause *= 2) {
 		struct aws_call c;
-		int r = tell_users(a, id, e);
-		if (r < 0)
-			return r;
 		aws_call_new(&c, AWS_EC2, "DeleteSecurityGroup");
 		aws_arg(&c, "GroupId", id);
-		r = aws_do(a, &c, NULL, e);
+		int r = aws_do(a, &c, NULL, e);
+		if (r == -ENOENT)
+			return 0;
 		/* AWS takes a moment to see that no interface has it any more. */
 		if (r != -EBUSY || boot_now() + pause > end)
-			return r == -ENOENT ? 0 : r;
+			return r;
+		if ((r = tell_users(a, id, e)) < 0)
+			return r;
 		aws_pause(pause);
 	}
 }

@@ -50,40 +50,54 @@ static int finish(struct step *s, bool required, char *forward, const char *no_i
 
 /* --- which instance --- */
 
+struct by_filter {
+	const char *name;
+	const char *values[ASSET_ADDRS_MAX];
+	size_t n;
+};
+
+/* The one instance that has an interface with one of the values, in our VPCs. */
+static int one_instance(struct aws *a, const struct order *o, const struct by_filter *f,
+                        char ret[static EC2_ID_MAX], struct err *e)
+{
+	struct ec2_interface *v = NULL;
+	size_t n = 0;
+	int r = aws_interfaces(a, f->name, f->values, f->n, &v, &n, e);
+	for (size_t k = 0; r == 0 && k < n; k++) {
+		bool in = !a->s.n_vpcs;
+		for (size_t x = 0; x < a->s.n_vpcs; x++)
+			in |= !strcmp(a->s.vpcs[x], v[k].vpc);
+		if (!in || !v[k].instance[0] || !strcmp(ret, v[k].instance))
+			continue;
+		if (*ret)
+			r = err_set(
+			    e, -EPERM,
+			    "%s and %s both have an address of %s: say which by instance in "
+			    "its section (or name the vpc of this point)",
+			    ret, v[k].instance, o->targets[0].name);
+		strcpy(ret, v[k].instance);
+	}
+	free(v);
+	return r;
+}
+
 static int by_address(struct aws *a, const struct order *o, char ret[static EC2_ID_MAX],
                       struct err *e)
 {
-	static const char *const filters[2][2] = {
-	    {"addresses.private-ip-address", "addresses.association.public-ip"},
-	    {"ipv6-addresses.ipv6-address", NULL}};
+	struct by_filter f[] = {{.name = "addresses.private-ip-address"},
+	                        {.name = "addresses.association.public-ip"},
+	                        {.name = "ipv6-addresses.ipv6-address"}};
 	struct addr addrs[ASSET_ADDRS_MAX];
+	char texts[ASSET_ADDRS_MAX][ADDR_STR_MAX];
 	size_t n = 0;
 	int r = inventory_addrs(a->inventory, &o->targets[0], addrs, &n, e);
 	*ret = 0;
-	for (size_t i = 0; r == 0 && i < 2 * n; i++) {
-		char addr[ADDR_STR_MAX];
-		const char *value = addr_str(&addrs[i / 2], addr);
-		const char *filter = filters[addrs[i / 2].family == ADDR_V6][i & 1];
-		struct ec2_interface *v = NULL;
-		size_t n_v = 0;
-		if (filter)
-			r = aws_interfaces(a, filter, &value, 1, &v, &n_v, e);
-		for (size_t k = 0; r == 0 && k < n_v; k++) {
-			bool in = !a->s.n_vpcs;
-			for (size_t x = 0; x < a->s.n_vpcs; x++)
-				in |= !strcmp(a->s.vpcs[x], v[k].vpc);
-			if (!in || !v[k].instance[0] || !strcmp(ret, v[k].instance))
-				continue;
-			if (*ret)
-				r = err_set(
-				    e, -EPERM,
-				    "%s and %s both have an address of %s: say which by "
-				    "instance in its section (or name the vpc of this point)",
-				    ret, v[k].instance, o->targets[0].name);
-			strcpy(ret, v[k].instance);
-		}
-		free(v);
-	}
+	for (size_t i = 0; r == 0 && i < n; i++)
+		for (size_t k = 0; k < ARRAY_SIZE(f); k++)
+			if ((addrs[i].family == ADDR_V6) == (k == 2))
+				f[k].values[f[k].n++] = addr_str(&addrs[i], texts[i]);
+	for (size_t k = 0; r == 0 && k < ARRAY_SIZE(f); k++)
+		r = one_instance(a, o, &f[k], ret, e);
 	if (r == 0 && !*ret)
 		r = err_set(e, -ENOENT, "no instance in %s has an address of %s", a->s.region,
 		            o->targets[0].name);
@@ -443,8 +457,8 @@ static int note_deadline(const struct order *o, struct plan *p)
 {
 	if (!o->deadlines.confirm_by_wall && !o->deadlines.until_wall)
 		return 0;
-	return plan_note(p, "AWS holds no clocks: when the time is over, stanch guard or the next "
-	                    "stanch command lifts it");
+	return plan_note(p, "AWS holds no clocks: when the time is over, the next stanch "
+	                    "command lifts it");
 }
 
 static int isolation_notes(struct aws *a, const struct isolation *x, struct plan *p, struct err *e)

@@ -19,18 +19,18 @@ enum has { HAS_ORIGINAL, HAS_OPEN, HAS_OURS, HAS_OTHER, HAS_GONE };
 
 struct scene {
 	struct aws_swap p;
+	const char *token;         /* the step's: the open group has it */
 	struct ec2_interface *now; /* of the instance */
 	size_t n_now;
-	struct ec2_group *quarantine, *open; /* ours, one a VPC */
-	size_t n_quarantine, n_open;
+	struct ec2_group *groups; /* ours: of aws.group and of this step */
+	size_t n_groups;
 	enum has has[AWS_PLACES_MAX];
 };
 
 static void scene_free(struct scene *s)
 {
 	free(s->now);
-	free(s->quarantine);
-	free(s->open);
+	free(s->groups);
 	free(s);
 }
 
@@ -66,6 +66,22 @@ static bool has_originals(const struct ec2_interface *i, const struct aws_place 
 	return true;
 }
 
+static const struct ec2_group *group_at(const struct scene *s, const char *token, const char *vpc)
+{
+	for (size_t i = 0; i < s->n_groups; i++)
+		if (!strcmp(s->groups[i].token, token) && !strcmp(s->groups[i].vpc, vpc))
+			return &s->groups[i];
+	return NULL;
+}
+
+static bool is_open(const struct scene *s)
+{
+	for (size_t i = 0; i < s->n_groups; i++)
+		if (!strcmp(s->groups[i].token, s->token))
+			return true;
+	return false;
+}
+
 static bool has_only(const struct ec2_interface *i, const struct ec2_group *g)
 {
 	return g && i->n_groups == 1 && has_group(i, g->id);
@@ -76,9 +92,9 @@ static enum has what_it_has(const struct scene *s, const struct aws_place *p)
 	const struct ec2_interface *i = find(s, p->id);
 	if (!i)
 		return HAS_GONE;
-	if (has_only(i, aws_group_in_vpc(s->quarantine, s->n_quarantine, p->vpc)))
+	if (has_only(i, group_at(s, s->p.group_token, p->vpc)))
 		return HAS_OURS;
-	if (has_only(i, aws_group_in_vpc(s->open, s->n_open, p->vpc)))
+	if (has_only(i, group_at(s, s->token, p->vpc)))
 		return HAS_OPEN;
 	return has_originals(i, p) ? HAS_ORIGINAL : HAS_OTHER;
 }
@@ -106,32 +122,32 @@ static int add_detached(struct aws *a, struct scene *s, struct err *e)
 	return r;
 }
 
-static int look(struct aws *a, const struct step *step, struct scene *s, struct err *e)
+static int look_at_groups(struct aws *a, struct scene *s, struct err *e)
 {
-	const char *instance = s->p.instance;
-	free(s->now);
-	free(s->quarantine);
-	free(s->open);
-	s->now = NULL;
-	s->quarantine = s->open = NULL;
-	int r = aws_interfaces(a, "attachment.instance-id", &instance, 1, &s->now, &s->n_now, e);
-	if (r == 0)
-		r = add_detached(a, s, e);
-	if (r == 0)
-		r = aws_groups_of(a, s->p.group_token, &s->quarantine, &s->n_quarantine, e);
-	if (r == 0)
-		r = aws_groups_of(a, step->token, &s->open, &s->n_open, e);
-	for (size_t i = 0; r == 0 && i < s->p.n; i++)
-		s->has[i] = what_it_has(s, &s->p.v[i]);
-	return r;
+	const char *tokens[] = {s->p.group_token, s->token};
+	free(s->groups);
+	s->groups = NULL;
+	s->n_groups = 0;
+	return aws_groups(a, "tag:" AWS_TAG, tokens, ARRAY_SIZE(tokens), &s->groups, &s->n_groups,
+	                  e);
 }
 
 static int scene_new(struct aws *a, const struct step *step, struct scene **ret, struct err *e)
 {
 	struct scene *s = calloc(1, sizeof *s);
 	int r = s ? aws_swap_in(step->forward, &s->p, e) : err_set(e, -ENOMEM, "out of memory");
+	if (r == 0) {
+		const char *instance = s->p.instance;
+		s->token = step->token;
+		r = aws_interfaces(a, "attachment.instance-id", &instance, 1, &s->now, &s->n_now,
+		                   e);
+	}
 	if (r == 0)
-		r = look(a, step, s, e);
+		r = add_detached(a, s, e);
+	if (r == 0)
+		r = look_at_groups(a, s, e);
+	for (size_t i = 0; r == 0 && i < s->p.n; i++)
+		s->has[i] = what_it_has(s, &s->p.v[i]);
 	if (r < 0 && s)
 		scene_free(s);
 	else if (r == 0)
@@ -183,12 +199,11 @@ static int tag_instance(struct aws *a, const char *action, const struct step *st
 	return aws_do(a, &c, NULL, e);
 }
 
-static int put_all(struct aws *a, const struct scene *s, const struct ec2_group *groups, size_t n,
-                   struct err *e)
+static int put_all(struct aws *a, const struct scene *s, const char *token, struct err *e)
 {
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < s->p.n; i++) {
-		const struct ec2_group *g = aws_group_in_vpc(groups, n, s->p.v[i].vpc);
+		const struct ec2_group *g = group_at(s, token, s->p.v[i].vpc);
 		if (!g)
 			return err_set(e, -ENOENT, "the group of ours in %s is gone",
 			               s->p.v[i].vpc);
@@ -215,8 +230,9 @@ static int open_all(struct aws *a, const struct step *step, const struct scene *
 static int close_open(struct aws *a, const struct scene *s, struct err *e)
 {
 	int r = 0;
-	for (size_t i = 0; i < s->n_open; i++) {
-		int x = aws_group_delete(a, s->open[i].id, e);
+	for (size_t i = 0; i < s->n_groups; i++) {
+		bool open = !strcmp(s->groups[i].token, s->token);
+		int x = open ? aws_group_delete(a, s->groups[i].id, e) : 0;
 		r = x < 0 ? x : r;
 	}
 	return r;
@@ -226,9 +242,9 @@ static int untie(struct aws *a, const struct step *step, struct scene *s, struct
 {
 	int r = open_all(a, step, s, e);
 	if (r == 0)
-		r = look(a, step, s, e);
+		r = look_at_groups(a, s, e);
 	if (r == 0)
-		r = put_all(a, s, s->open, s->n_open, e);
+		r = put_all(a, s, s->token, e);
 	if (r == 0)
 		aws_pause(a->s.untie_wait);
 	return r;
@@ -305,7 +321,7 @@ static int swap_apply(struct aws *a, struct step *step, const struct holds *othe
 	if (s->p.untie)
 		r = untie(a, step, s, e);
 	if (r == 0)
-		r = put_all(a, s, s->quarantine, s->n_quarantine, e);
+		r = put_all(a, s, s->p.group_token, e);
 	if (r == 0)
 		r = tag_instance(a, "CreateTags", step, s, e);
 	if (r < 0) {
@@ -339,7 +355,7 @@ static size_t say_drift(const struct scene *s, struct buf *drift)
 		bad++;
 	}
 	while ((i = stranger(s, &at))) {
-		if (has_only(i, aws_group_in_vpc(s->quarantine, s->n_quarantine, i->vpc)))
+		if (has_only(i, group_at(s, s->p.group_token, i->vpc)))
 			continue;
 		buf_addf(drift, "the interface %s was added to %s and is not in quarantine\n",
 		         i->id, s->p.instance);
@@ -362,7 +378,7 @@ static int swap_verify(struct aws *a, const struct step *step, struct readback *
 	enum dim_state dim = DIM_PARTIAL;
 	ret->verdict = VERDICT_HOLDS;
 	if (bad || !n[HAS_OURS]) {
-		bool none = n[HAS_ORIGINAL] + n[HAS_GONE] == s->p.n && !s->n_open;
+		bool none = n[HAS_ORIGINAL] + n[HAS_GONE] == s->p.n && !is_open(s);
 		ret->verdict = none ? VERDICT_ABSENT : VERDICT_DRIFTED;
 		dim = n[HAS_OURS] ? DIM_PARTIAL : DIM_RELEASED;
 	}
