@@ -22,8 +22,8 @@ struct opener {
 /* What it did, in detail. */
 struct deeds {
 	const struct opener *who;
-	struct sketch dests, ports, admin_dests;
-	unsigned pairs, ok, admin; /* pairs: those that failed */
+	struct sketch dests, ports, admin_dests, knocked; /* knocked: but not a word was said */
+	unsigned pairs, ok, admin;                        /* pairs: those that failed */
 	uint64_t first, last, admin_first, admin_last, bytes_out, bytes_in;
 	uint64_t base_hour;
 	unsigned hours[HOURS];
@@ -178,10 +178,20 @@ static void add_failed(struct deeds *d, const struct channel *c)
 	d->bytes_out += c->flags & CHANNEL_WE_OPENED ? c->bytes_out : c->bytes_in;
 }
 
+/* A login says something; who only opens and closes looks whether the port is open. A source that
+ * counts no packets (a log) cannot tell. */
+static bool has_spoken(const struct channel *c)
+{
+	uint64_t frame = c->ours.family == ADDR_V6 ? 86 : 66;
+	uint64_t pkts = (uint64_t)c->pkts_out + c->pkts_in, bytes = c->bytes_out + c->bytes_in;
+
+	return !pkts || bytes >= frame * pkts + (uint64_t)LATERAL_SAID * (c->conns - c->failed);
+}
+
 static void add_admin(struct deeds *d, const struct channel *c)
 {
 	d->admin++;
-	sketch_add(&d->admin_dests, hash_addr(target_of(c), 13));
+	sketch_add(has_spoken(c) ? &d->admin_dests : &d->knocked, hash_addr(target_of(c), 13));
 	vote(c->port, &d->admin_port, &d->admin_votes);
 	widen(&d->admin_first, &d->admin_last, c->first_nsec);
 	d->bytes_in += c->bytes_in;
@@ -269,7 +279,8 @@ static bool scan(const struct score_context *x, const struct deeds *d, struct fi
 
 static bool lateral(const struct score_context *x, const struct deeds *d, struct finding *f)
 {
-	double hosts = sketch_count(&d->admin_dests);
+	double spoken = sketch_count(&d->admin_dests), knocked = sketch_count(&d->knocked);
+	double hosts = spoken + LATERAL_KNOCK * knocked;
 	double seconds = (double)(d->admin_last - d->admin_first) / 1e9;
 	bool fast = seconds <= LATERAL_FAST;
 
@@ -282,11 +293,17 @@ static bool lateral(const struct score_context *x, const struct deeds *d, struct
 	                      .first = d->admin_first / 1000,
 	                      .last = d->admin_last / 1000};
 	f->score = 0.8 * score_part(hosts, LATERAL_LOW, LATERAL_HIGH) + (fast ? 0.2 : 0);
-	f->score = score_round(f->score);
+	f->score = score_round(f->score * (spoken > LATERAL_LOW ? 1 : LATERAL_MUTE));
 	finding_reason(f,
-	               "about %.0f inside hosts answered it on ports of remote administration, "
+	               "it spoke to about %.0f inside hosts on ports of remote administration, "
 	               "most on %u; counts from %.0f, fully at %.0f",
-	               hosts, d->admin_port, LATERAL_LOW, LATERAL_HIGH);
+	               spoken, d->admin_port, LATERAL_LOW, LATERAL_HIGH);
+	if (knocked > 0)
+		finding_reason(
+		    f, "about %.0f more answered, and nothing was said: each counts %.0f %%",
+		    knocked, LATERAL_KNOCK * 100);
+	if (spoken <= LATERAL_LOW)
+		finding_reason(f, "hardly any was spoken to: counts %.0f %%", LATERAL_MUTE * 100);
 	finding_reason(f, "met within %.0f s; within %.0f raises by 0.20", seconds, LATERAL_FAST);
 	snprintf(f->benign, sizeof(f->benign),
 	         "an administrator, a deployment tool or a backup server does the same: ask "

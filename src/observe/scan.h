@@ -7,7 +7,8 @@
  * on as many ports as hosts. What fell into the busiest hour counts whole, the rest a quarter.
  * Destinations that DNS named do not count (a network that is down fails so), nor traceroute's
  * ports, nor QUIC that is blocked.
- * Lateral: how many inside hosts answered one inside host on a port of remote administration.
+ * Lateral: with how many inside hosts one inside host spoke on a port of remote administration;
+ * those that it only opened a connection to, as an inventory does, count a quarter.
  */
 #ifndef STANCH_OBSERVE_SCAN_H
 #define STANCH_OBSERVE_SCAN_H
@@ -23,6 +24,9 @@
 #define SCAN_INBOUND     0.85 /* from outside: the Internet's usual noise */
 #define LATERAL_LOW      3.0  /* hosts */
 #define LATERAL_HIGH     10.0
+#define LATERAL_SAID     200 /* bytes beyond headers, a connection */
+#define LATERAL_KNOCK    0.25
+#define LATERAL_MUTE     0.65   /* nearly all that is known are such */
 #define LATERAL_FAST     3600.0 /* seconds in which it met them all: raises */
 #define SCAN_OPENERS_MAX 64     /* looked at closely: those who failed most */
 

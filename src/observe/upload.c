@@ -445,11 +445,36 @@ static double weigh_usual(const struct score_context *x, const struct channel *c
 	return factor * UPLOAD_USUAL;
 }
 
+/* How many outside hosts came to this service and got an answer; counts no further than needed. */
+static unsigned visitors(const struct score_context *x, const struct channel *c)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < channels_count(x->channels) && n < UPLOAD_VISITORS; i++) {
+		const struct channel *v = channels_at(x->channels, i);
+		n += !(v->flags & CHANNEL_WE_OPENED) && v->port == c->port &&
+		     v->proto == c->proto && v->conns > v->failed &&
+		     addr_equal(&v->ours, &c->ours) && context_outside(x, &v->other);
+	}
+	return n;
+}
+
+/* Who comes to a server gets what it serves. */
+static double weigh_served(const struct score_context *x, const struct channel *c,
+                           struct finding *f)
+{
+	if (c->flags & CHANNEL_WE_OPENED || visitors(x, c) < UPLOAD_VISITORS)
+		return 1;
+	finding_reason(f, "a service on port %u that %d or more outside hosts use: counts %.0f %%",
+	               c->port, UPLOAD_VISITORS, UPLOAD_SERVED * 100);
+	return UPLOAD_SERVED;
+}
+
 static bool weigh(const struct score_context *x, const struct pair *q, struct finding *f)
 {
 	const struct channel *c = q->channel;
 	const char *name = c ? context_name(x, c) : "";
-	double factor = c ? weigh_usual(x, c, f) : 1;
+	double factor = c ? weigh_usual(x, c, f) * weigh_served(x, c, f) : 1;
 
 	snprintf(f->domain, sizeof(f->domain), "%s", name);
 	if (x->dns_seen && is_file_service(name)) {

@@ -46,7 +46,10 @@
 #define UPLOAD_KNOWN       0.65 /* a service that many use, under its certain name */
 #define UPLOAD_MEDIA       0.8  /* UDP but QUIC, with at most UPLOAD_MEDIA_RATIO out for one in */
 #define UPLOAD_MEDIA_RATIO 8.0
-#define UPLOAD_USUAL       0.6 /* no more than twice the most that went there in a day before */
+#define UPLOAD_SERVED                                                                              \
+	0.6 /* the answer of a service that UPLOAD_VISITORS and more outside hosts use */
+#define UPLOAD_VISITORS 5
+#define UPLOAD_USUAL    0.6 /* no more than twice the most that went there in a day before */
 
 struct pair {
 	struct addr ours, other;

@@ -30,20 +30,21 @@ SITES = [(f"{h}.{w}.example", f"203.0.113.{10 + 3 * i + j}") for i, w in enumera
 CASES = {}
 
 
-def case(label, family, kinds="", src=VICTIM, dest=None):
-    """kinds: any of them is a true finding; dest None: any address, or none for a benign case."""
+def case(label, family, kinds="", src=VICTIM, dest=None, half=None):
+    """kinds: any of them is a true finding; dest None: any address, or none for a benign case. half None:
+    in its turn."""
     def add(f):
-        CASES[f.__name__] = (f, label, family, kinds, src if label == "malicious" else None, dest)
+        CASES[f.__name__] = (f, label, family, kinds, src if label == "malicious" else None, dest, half)
         return f
     return add
 
 
-def malicious(family, kinds, dest, src=VICTIM):
-    return case("malicious", family, kinds, src, dest)
+def malicious(family, kinds, dest, src=VICTIM, half=None):
+    return case("malicious", family, kinds, src, dest, half)
 
 
-def benign(family):
-    return case("benign", family)
+def benign(family, half=None):
+    return case("benign", family, half=half)
 
 
 # ---- what goes on anyway -------------------------------------------------------------------------
@@ -819,6 +820,48 @@ def printer_and_inventory(cap):
             Tcp(cap, 3000 + i * 4, "192.168.10.7", host, port, 0.0005).open().wait(1).close()
 
 
+# ---- made to tune by: what servers and inventories do, and what is no such thing ------------------
+
+@benign("bulk", half="tune")
+def download_mirror(cap):
+    """A small mirror of the house: images of hundreds of megabytes go to whoever asks for them."""
+    r, length, server = cap.stream("mirror"), 2 * HOUR, "192.168.10.61"
+    background(cap, length, 25)
+    for i in range(24):
+        https(cap, r.uniform(0, length - 600), f"198.51.100.{20 + i * 7}", server, "mirror.house.example",
+              [(r.randrange(200, 500), r.choice((40_000, 2_000_000, 90_000_000)), 0.1)], rate=r.uniform(1e6, 8e6))
+
+
+@malicious("upload", "upload", "198.51.100.150", half="tune")
+def upload_fetched(cap):
+    """The thief opened a port of his own on the victim and fetches from there; nobody else comes."""
+    background(cap, HOUR)
+    c = Tls(cap, 900, "198.51.100.150", VICTIM, 8443, 0.06).handshake("x.example")
+    c.say("198.51.100.150", 200).say(VICTIM, 150_000_000, rate=4e6).close()
+
+
+@benign("noise", half="tune")
+def patch_check(cap):
+    """A tool looks at each of 25 machines whether RDP, SSH and SMB are open, and says nothing there."""
+    background(cap, HOUR, 35)
+    for i in range(25):
+        for port in (22, 445, 3389):
+            Tcp(cap, 600 + i * 2 + port / 1e4, "192.168.10.8", f"192.168.10.{100 + i}", port, 0.0004).open().wait(0.2).close()
+
+
+@malicious("scan", "lateral", None, half="tune")
+def lateral_rdp_few(cap):
+    """From desk to desk by RDP: few, and each is talked to."""
+    r = cap.stream("rdp")
+    background(cap, 2 * HOUR, 35)
+    for i, host in enumerate([d for d in DESKS if d != VICTIM] + [f"192.168.10.{n}" for n in range(70, 76)]):
+        c = Tcp(cap, 700 + i * 200, VICTIM, host, 3389, 0.0006).open()
+        c.send(VICTIM, b"\x03\0\0\x13\x0e\xe0\0\0\0\0\0\1\0\x08\0\x0b\0\0\0").send(host, b"\x03\0\0\x13\x0e\xd0\0\0\x12\x34\0\2\x1f\x08\0\2\0\0\0")
+        for _ in range(r.randrange(6, 30)):
+            c.send(VICTIM, size=r.randrange(60, 900)).send(host, size=r.randrange(200, 9000)).wait(r.uniform(0.1, 2))
+        c.close()
+
+
 # ---- the table, and writing ----------------------------------------------------------------------
 
 FIELDS = ("file", "label", "half", "family", "kinds", "src", "dest")
@@ -827,9 +870,10 @@ FIELDS = ("file", "label", "half", "family", "kinds", "src", "dest")
 def table():
     """Rows of labels.tsv, in the order of CASES."""
     seen, rows = {}, []
-    for name, (_, label, family, kinds, src, dest) in CASES.items():
-        n = seen[label, family] = seen.get((label, family), -1) + 1
-        rows.append((name + ".pcap", label, ("tune", "report")[n % 2], family, kinds or "-", src or "-", dest or "-"))
+    for name, (_, label, family, kinds, src, dest, half) in CASES.items():
+        if not half:
+            n = seen[label, family] = seen.get((label, family), -1) + 1
+        rows.append((name + ".pcap", label, half or ("tune", "report")[n % 2], family, kinds or "-", src or "-", dest or "-"))
     return rows
 
 
