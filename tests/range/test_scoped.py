@@ -6,9 +6,11 @@ below a slice of our own. Judged by the far end's bytes, by the errors that prog
 `bpftool cgroup tree`."""
 import ctypes
 import fcntl
+import glob
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -145,6 +147,30 @@ def wait_for(what, test, seconds=5.0):
         time.sleep(0.03)
 
 
+def remove_slice(top):
+    for folder, _, _ in os.walk(top, topdown=False):
+        with open(folder + "/cgroup.procs", encoding="ascii") as f:
+            for pid in f.read().split():  # children of our children
+                os.kill(int(pid), signal.SIGKILL)
+        for _ in range(50):
+            try:
+                os.rmdir(folder)
+                break
+            except OSError:
+                time.sleep(0.05)
+
+
+def remove_leftovers():
+    """Of makers that are dead: their pid is in the name."""
+    for top in glob.glob(cgroup2() + "/st[0-9]*.slice"):
+        pid = re.fullmatch(r"st(\d+)\.slice", os.path.basename(top))
+        if not pid or os.path.exists(f"/proc/{pid[1]}"):
+            continue
+        remove_slice(top)
+        for ns in glob.glob(f"/run/netns/st-{pid[1]}-g?"):
+            subprocess.run(["ip", "netns", "del", os.path.basename(ns)], check=False)
+
+
 class Sender:
     def __init__(self, bed, cgroup, kind="tcp", host=FAR, port=7000, uid=0, ns="v"):
         self.kind = kind
@@ -203,16 +229,7 @@ class Scoped:
             c.wait()
         for n in self.names.values():
             subprocess.run(["ip", "netns", "del", n], check=False)
-        for folder, _, _ in os.walk(self.top, topdown=False):
-            with open(folder + "/cgroup.procs", encoding="ascii") as f:
-                for pid in f.read().split():  # children of our children
-                    os.kill(int(pid), signal.SIGKILL)
-            for _ in range(50):
-                try:
-                    os.rmdir(folder)
-                    break
-                except OSError:
-                    time.sleep(0.05)
+        remove_slice(self.top)
         shutil.rmtree(self.dir)
 
     def cgroup(self, path):
@@ -275,6 +292,7 @@ def bed():
     # cgroups are the machine's: two runs at once would see each other's programs.
     with open("/tmp/st-scoped.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        remove_leftovers()
         with Scoped() as b:
             yield b
 
