@@ -36,8 +36,6 @@ void bulkprog_close(struct bulkprog *b)
 	}
 }
 
-static const struct bulkprog nothing_open = {{-1, -1}, -1, -1, -1};
-
 static int object_info(int fd, void *info, size_t n, struct err *e)
 {
 	union bpf_attr a = {0};
@@ -100,7 +98,7 @@ static int take_fds(const struct bulk_bpf *s, struct bulkprog *b)
 
 int bulkprog_load(struct bulkprog *ret, struct err *e)
 {
-	struct bulkprog b = nothing_open;
+	struct bulkprog b = BULKPROG_NONE;
 	bpf_why_begin();
 	struct bulk_bpf *s = bulk_bpf__open_and_load();
 	int r = s ? 0 : -errno;
@@ -121,7 +119,7 @@ int bulkprog_load(struct bulkprog *ret, struct err *e)
 /* The kernel computes the tags, and not every kernel in the same way: ask it. */
 static int need_tags(struct err *e)
 {
-	struct bulkprog b;
+	struct bulkprog b = BULKPROG_NONE;
 	if (tags_known)
 		return 0;
 	int r = bulkprog_load(&b, e);
@@ -189,7 +187,7 @@ static int open_maps(int prog, struct bulkprog *b, struct err *e)
 
 int bulkprog_open(uint32_t prog_id, struct bulkprog *ret, struct err *e)
 {
-	struct bulkprog b = nothing_open;
+	struct bulkprog b = BULKPROG_NONE;
 	struct bpf_prog_info info = {0};
 	enum bulkprog_kin kin;
 	enum bulk_layer layer = 0;
@@ -234,7 +232,7 @@ int bulkprog_maps(const struct bulkprog *b, uint32_t *ret, struct err *e)
 
 int bulkprog_whose(uint32_t prog_id, enum bulkprog_kin *ret, uint32_t *ret_maps, struct err *e)
 {
-	struct bulkprog b;
+	struct bulkprog b = BULKPROG_NONE;
 	struct bpf_prog_info info = {0};
 	enum bulk_layer layer;
 	int fd = open_by_id(BPF_PROG_GET_FD_BY_ID, prog_id, "program", e);
@@ -468,7 +466,7 @@ int bulkprog_read(const struct bulkprog *b, enum addr_family f, struct bulk_entr
                   size_t *ret_n, struct err *e)
 {
 	struct reading g = {.fd = trie_fd(b, f), .t = &tries[f], .batches = true};
-	struct turn *w = malloc(sizeof *w);
+	struct turn *w = calloc(1, sizeof *w); /* valgrind does not see what the kernel fills */
 	int r = w ? read_all(&g, w) : -ENOMEM;
 	free(w);
 	if (r == 0 && !sorted_and_single(&g)) {

@@ -29,6 +29,8 @@ struct bulkprog {
 	int v4, v6, devices;
 };
 
+#define BULKPROG_NONE ((struct bulkprog){{-1, -1}, -1, -1, -1})
+
 /* One entry of a trie; which one is known from elsewhere. */
 struct bulk_entry {
 	uint8_t addr[16]; /* v4 in the first four, the rest zero */

@@ -232,6 +232,6 @@ size_t feed_lower(const struct feed_view *v, const struct addr *a)
 void feed_close(struct feed_view *v)
 {
 	if (v->bytes)
-		munmap((void *)(uintptr_t)v->bytes, v->n_bytes);
+		munmap(v->bytes, v->n_bytes);
 	memset(v, 0, sizeof *v);
 }

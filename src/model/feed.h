@@ -76,7 +76,7 @@ struct feed_view {
 	const struct feed_entry *v;
 	const char *text;
 	size_t n;
-	const void *bytes; /* all of them, for their hash */
+	void *bytes; /* all of them, for their hash; read-only */
 	size_t n_bytes;
 };
 /* -ENOENT: the entries are not at hand; -EBADMSG: they are none. */

@@ -189,8 +189,6 @@ static void comparison(struct pattern *p, struct cursor path)
 
 static void read_pattern(struct pattern *p)
 {
-	static const char *const joins[] = {"FOLLOWEDBY", "WITHIN", "REPEATS",
-	                                    "START",      "NOT",    "EXISTS"};
 	p->n = 0;
 	p->ands = p->others = 0;
 	p->alone = true;
@@ -204,12 +202,10 @@ static void read_pattern(struct pattern *p)
 			continue;
 		if (text_is(t.c, "AND"))
 			p->ands++;
-		else if (among(t.c, joins, ARRAY_SIZE(joins)))
-			p->alone = false;
 		else if (memchr(t.c.p, ':', cursor_left(&t.c)))
 			comparison(p, t.c);
 		else
-			p->alone = false; /* "5 SECONDS" */
+			p->alone = false; /* FOLLOWEDBY, NOT, EXISTS, REPEATS 5 TIMES, WITHIN … */
 	}
 	if (p->ands && (p->others || p->n > 1))
 		p->alone = false;
@@ -290,7 +286,7 @@ static int walk(struct blocklist_work *w, const json_t *root, struct pattern *p,
 
 int blocklist_stix(struct blocklist_work *w, struct cursor text, struct err *e)
 {
-	json_t *root;
+	json_t *root = NULL;
 	struct pattern *p = malloc(sizeof *p);
 	int r = p ? blocklist_json(text, &root, e) : err_set(e, -ENOMEM, "out of memory");
 	if (r == 0) {

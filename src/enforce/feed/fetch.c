@@ -167,7 +167,7 @@ static int split(const char *url, char host[static 256], char port[static 8], st
 		size_t n = strlen(known[i].scheme);
 		if (strncmp(url, known[i].scheme, n) != 0)
 			continue;
-		strcpy(port, known[i].port);
+		snprintf(port, 8, "%s", known[i].port);
 		size_t all = strcspn(url + n, "/?#");
 		if (all && authority(url + n, all, host, port))
 			return 0;

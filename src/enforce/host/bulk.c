@@ -48,6 +48,13 @@ static int change_trie(const struct bulkprog *b, enum bulk_trie t, const struct 
 	return r;
 }
 
+/* Nothing that is listed passes there. It is the device that is always there, before any other at
+ * boot, and keeps the tries. */
+static bool is_loopback(const struct link *l)
+{
+	return l->flags & IFF_LOOPBACK;
+}
+
 /* One sentence for each device that stays open; *ret_covered: how many do not. */
 static int attach_all(const struct bulkprog *b, const struct link *v, size_t n,
                       struct buf *problems, size_t *ret_covered, struct err *e)
@@ -62,7 +69,7 @@ static int attach_all(const struct bulkprog *b, const struct link *v, size_t n,
 			return err_set(e, r, "%s", why.text);
 		if (r == 0)
 			r = bulk_device_read(b, &v[i], &d, &why);
-		*ret_covered += r == 0 && d.ingress && d.egress;
+		*ret_covered += r == 0 && d.ingress && d.egress && !is_loopback(&v[i]);
 		if (r < 0)
 			buf_addf(problems, STAYS_OPEN "%s\n", v[i].name, why.text);
 		else if (d.foreign_ahead)
@@ -110,7 +117,7 @@ static bool has_programs(const struct bulkprog *b, const struct link *v, size_t 
  * with what is known of the qdiscs. */
 static int replace(struct change *c, struct err *e)
 {
-	struct bulkprog fresh;
+	struct bulkprog fresh = BULKPROG_NONE;
 	struct bulk_device_note note;
 	int r = bulkprog_load(&fresh, e);
 	for (size_t i = 0; r == 0 && i < c->n_devices; i++)
@@ -125,10 +132,9 @@ static int replace(struct change *c, struct err *e)
 
 static int change_begin(struct change *ret, struct err *e)
 {
-	struct change c = {.b = {{-1, -1}, -1, -1, -1}};
-	bool bridge;
+	struct change c = {.b = BULKPROG_NONE};
 	struct err why = {0};
-	int r = host_devices(&c.devices, &c.n_devices, &bridge, e);
+	int r = link_list(NULL, &c.devices, &c.n_devices, e);
 	if (r < 0)
 		return r;
 	r = bulk_open(c.devices, c.n_devices, &c.b, &why);
@@ -168,9 +174,9 @@ static int bring_about(struct host *h, struct change *c, const struct bulk_sets 
 		r = change_trie(&c->b, (enum bulk_trie)t, want, e);
 	if (r == 0)
 		r = attach_all(&c->b, c->devices, c->n_devices, problems, &covered, e);
-	if (r == 0 && !covered)
+	if (r == 0 && !covered && problems->len)
 		r = err_set(e, -EOPNOTSUPP, "no device takes the programs: %.300s",
-		            problems->len ? buf_str(problems) : "there is none");
+		            buf_str(problems));
 	if (r < 0 && c->alone)
 		detach_all(&c->b, c->devices, c->n_devices, NULL);
 	return r;
@@ -179,11 +185,10 @@ static int bring_about(struct host *h, struct change *c, const struct bulk_sets 
 static int take_away(struct err *e)
 {
 	struct link *v = NULL;
-	struct bulkprog b;
+	struct bulkprog b = BULKPROG_NONE;
 	size_t n = 0;
-	bool bridge;
 	struct err first = {0};
-	int r = host_devices(&v, &n, &bridge, e);
+	int r = link_list(NULL, &v, &n, e);
 	if (r < 0)
 		return r;
 	bool ours = bulk_open(v, n, &b, NULL) == 0;
@@ -310,9 +315,10 @@ static int judge_devices(struct judgement *j, const struct bulkprog *b, const st
 			continue;
 		if (r < 0)
 			return err_set(e, r, "%s", why.text);
-		if ((!d.ingress || !d.egress) && is_known(j, v[i].name))
+		bool covered = (d.ingress && d.egress) || is_loopback(&v[i]);
+		if (!covered && is_known(j, v[i].name))
 			j->open++;
-		else if (!d.ingress || !d.egress)
+		else if (!covered)
 			tell(j, "device %s is not covered%s", v[i].name,
 			     d.ingress  ? " at egress"
 			     : d.egress ? " at ingress"
@@ -370,7 +376,7 @@ static int judge_seldom(struct host *h, struct judgement *j, const struct bulkpr
 static int judge_kernel(struct host *h, struct judgement *j, const struct link *v, size_t n,
                         const struct bulk_sets *want, struct err *e)
 {
-	struct bulkprog b;
+	struct bulkprog b = BULKPROG_NONE;
 	struct err why = {0};
 	int r = bulk_open(v, n, &b, &why);
 	j->absent = r == -ENOENT;
@@ -391,10 +397,9 @@ static int judge(struct host *h, const struct order *o, const struct holds *othe
 	const struct bulk_sets *want = NULL;
 	struct link *v = NULL;
 	size_t n = 0;
-	bool bridge;
 	int r = bulk_wanted(h, o, others, &want, &j.orders, e);
 	if (r == 0)
-		r = host_devices(&v, &n, &bridge, e);
+		r = link_list(NULL, &v, &n, e);
 	if (r == 0)
 		r = judge_kernel(h, &j, v, n, want, e);
 	if (r == 0 && j.absent && j.orders)
@@ -540,8 +545,7 @@ int bulk_strays(bool remove, struct buf *out, struct err *e)
 {
 	struct link *v = NULL;
 	size_t n = 0;
-	bool bridge;
-	int r = host_devices(&v, &n, &bridge, e);
+	int r = link_list(NULL, &v, &n, e);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		unsigned named = 0;
 		r = bulk_named(&v[i], &named, e);
@@ -560,11 +564,10 @@ int bulk_strays(bool remove, struct buf *out, struct err *e)
 int host_ask_feeds(const struct addr *a, usec_t *ret_left, struct err *e)
 {
 	struct link *v = NULL;
-	struct bulkprog b;
+	struct bulkprog b = BULKPROG_NONE;
 	size_t n = 0;
-	bool bridge;
 	uint64_t until = 0, now = boot_now() * 1000;
-	int r = host_devices(&v, &n, &bridge, e);
+	int r = link_list(NULL, &v, &n, e);
 	if (r == 0)
 		r = bulk_open(v, n, &b, e);
 	free(v);

@@ -74,8 +74,8 @@ static bool is_cut(const struct tc_filter *f)
 static int open_first(const struct hook *h, struct bulkprog *ret, struct err *e)
 {
 	for (size_t i = 0; i < h->n; i++) {
-		enum bulkprog_kin kin;
-		uint32_t maps;
+		enum bulkprog_kin kin = BULKPROG_FOREIGN;
+		uint32_t maps = 0;
 		int r = whose(&h->v[i], &kin, &maps, e);
 		if (r < 0)
 			return r;
@@ -114,8 +114,8 @@ static int judge_hook(const struct hook *h, uint32_t our_maps, bool *ret_ours,
 {
 	bool ahead = false;
 	for (size_t i = 0; i < h->n; i++) {
-		enum bulkprog_kin kin;
-		uint32_t maps;
+		enum bulkprog_kin kin = BULKPROG_FOREIGN;
+		uint32_t maps = 0;
 		int r = whose(&h->v[i], &kin, &maps, e);
 		if (r < 0)
 			return r;
@@ -167,8 +167,8 @@ int bulk_named(const struct link *dev, unsigned *ret, struct err *e)
 		if (r < 0)
 			break;
 		for (size_t k = 0; r == 0 && k < h.n; k++) {
-			enum bulkprog_kin kin;
-			uint32_t maps;
+			enum bulkprog_kin kin = BULKPROG_FOREIGN;
+			uint32_t maps = 0;
 			r = whose(&h.v[k], &kin, &maps, e);
 			n += r == 0 && kin != BULKPROG_FOREIGN;
 		}
@@ -201,9 +201,10 @@ int bulk_layer_of(const struct link *dev, enum bulk_layer *ret, struct err *e)
 		uint16_t type;
 		enum bulk_layer layer;
 	} known[] = {
-	    {ARPHRD_ETHER, BULK_ETHERNET}, {ARPHRD_NONE, BULK_IP},   {ARPHRD_PPP, BULK_IP},
-	    {ARPHRD_RAWIP, BULK_IP},       {ARPHRD_TUNNEL, BULK_IP}, {ARPHRD_TUNNEL6, BULK_IP},
-	    {ARPHRD_SIT, BULK_IP},
+	    {ARPHRD_ETHER, BULK_ETHERNET}, {ARPHRD_NONE, BULK_IP},
+	    {ARPHRD_PPP, BULK_IP},         {ARPHRD_RAWIP, BULK_IP},
+	    {ARPHRD_TUNNEL, BULK_IP},      {ARPHRD_TUNNEL6, BULK_IP},
+	    {ARPHRD_SIT, BULK_IP},         {ARPHRD_LOOPBACK, BULK_ETHERNET},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (known[i].type == dev->type) {
@@ -261,8 +262,8 @@ static int note_maker(struct nl *nl, const struct bulkprog *b, int ifindex, bool
 static int remove_named(const struct hook *h, uint32_t keep, struct err *e)
 {
 	for (size_t i = 0; i < h->n; i++) {
-		enum bulkprog_kin kin;
-		uint32_t maps;
+		enum bulkprog_kin kin = BULKPROG_FOREIGN;
+		uint32_t maps = 0;
 		int r = whose(&h->v[i], &kin, &maps, e);
 		if (r == 0 && kin != BULKPROG_FOREIGN && !(keep && maps == keep))
 			r = tc_filter_delete(h->nl, h->ifindex, h->which, &h->v[i], e);

@@ -280,7 +280,7 @@ static int one_family(const struct bulk_want *v, size_t n, const struct prefix *
                       size_t n_allow, enum addr_family f, struct entries *out)
 {
 	struct pieces all = {0}, rest = {0};
-	_cleanup_free_ struct prefix *outer = malloc((n_allow + 1) * sizeof *outer);
+	struct prefix *outer = malloc((n_allow + 1) * sizeof *outer);
 	int r = outer ? wanted(v, n, f, &all) : -ENOMEM;
 	if (r == 0) {
 		without(&all, outer, outermost(allow, n_allow, f, outer), &rest);
@@ -290,6 +290,7 @@ static int one_family(const struct bulk_want *v, size_t n, const struct prefix *
 		cut_up(&rest.v[i], f == ADDR_V4 ? 32 : 128, out);
 		r = out->error;
 	}
+	free(outer);
 	free(all.v);
 	free(rest.v);
 	return r;

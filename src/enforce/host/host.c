@@ -464,7 +464,8 @@ static int block_targets(const struct order *o, struct err *e)
 static char *bulk_effect(const struct order *o, const struct layers *l)
 {
 	struct buf out = BUF_INIT(1u << 16);
-	buf_addf(&out, "tc programs at ingress and egress of every device but lo (now: ");
+	buf_addf(&out, "tc programs at ingress and egress of every device (now lo, which keeps the "
+	               "tries, and ");
 	list_devices(l, &out);
 	buf_addf(&out, ") drop every packet from and to the prefixes of:");
 	for (size_t i = 0, k = 0; i < o->n_feeds; i++)
