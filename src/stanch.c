@@ -6,6 +6,7 @@
 #include "enforce/aws/aws.h"
 #include "enforce/feed/fetch.h"
 #include "enforce/feed/role.h"
+#include "enforce/cli/cli.h"
 #include "enforce/host/host.h"
 #include "enforce/junos/junos.h"
 #include "enforce/panos/panos.h"
@@ -20,6 +21,7 @@ const size_t point_table_n = ARRAY_SIZE(point_table);
 
 const struct driver_ops *const driver_table[] = {
     &aws_driver,
+    &cli_driver,
     &junos_driver,
     &panos_driver,
     NULL,

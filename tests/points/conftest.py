@@ -29,3 +29,10 @@ def panos():
     import panos_bed
     with panos_bed.PanosBed() as b:
         yield b
+
+
+@pytest.fixture
+def device(request):
+    import cli_bed
+    with cli_bed.CliBed(request.param) as b:
+        yield b
