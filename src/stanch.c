@@ -20,11 +20,7 @@ const struct point point_table[] = {
 const size_t point_table_n = ARRAY_SIZE(point_table);
 
 const struct driver_ops *const driver_table[] = {
-    &aws_driver,
-    &cli_driver,
-    &junos_driver,
-    &panos_driver,
-    NULL,
+    &aws_driver, &cli_driver, &junos_driver, &panos_driver, NULL,
 };
 
 const struct verb_row verb_table[] = {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/table.h"
-#include "devices.h"
+#include "enforce/devices.h"
 
 const struct device_key device_keys[] = {
     {"session.prompt", DEVICE_REGEX, false, true},

@@ -291,31 +291,37 @@ struct shape {
 	uint8_t tcp_flags;
 };
 
+/* Each writes the header of its family at ip and returns where the next one begins. */
+static uint8_t *build_v6(const struct shape *s, bool out, uint8_t *ip)
+{
+	uint8_t *up = ip + 40;
+	ip[0] = 0x60;
+	ip[6] = s->options ? 60 : s->later ? 44 : s->proto;
+	memcpy(ip + (out ? 24 : 8), s->peer.bytes, 16);
+	if (!s->options && !s->later)
+		return up;
+	up[0] = s->proto;
+	if (s->later && !s->options)
+		up[3] = 8;
+	return up + 8;
+}
+
+static uint8_t *build_v4(const struct shape *s, bool out, uint8_t *ip)
+{
+	ip[0] = s->options ? 0x46 : 0x45;
+	ip[9] = s->proto;
+	ip[7] = s->later;
+	memcpy(ip + (out ? 16 : 12), s->peer.bytes, 4);
+	return ip + (s->options ? 24 : 20);
+}
+
 static size_t build(const struct shape *s, bool out, uint8_t b[static 200])
 {
 	bool v6 = s->peer.family == ADDR_V6;
-	uint8_t *ip = b + ETH_HLEN, *up;
 	memset(b, 0, 200);
 	b[12] = v6 ? 0x86 : 0x08;
 	b[13] = v6 ? 0xdd : 0x00;
-	if (v6) {
-		ip[0] = 0x60;
-		ip[6] = s->options ? 60 : s->later ? 44 : s->proto;
-		memcpy(ip + (out ? 24 : 8), s->peer.bytes, 16);
-		up = ip + 40;
-		if (s->options || s->later) {
-			up[0] = s->proto;
-			if (s->later && !s->options)
-				up[3] = 8;
-			up += 8;
-		}
-	} else {
-		ip[0] = s->options ? 0x46 : 0x45;
-		ip[9] = s->proto;
-		ip[7] = s->later;
-		memcpy(ip + (out ? 16 : 12), s->peer.bytes, 4);
-		up = ip + (s->options ? 24 : 20);
-	}
+	uint8_t *up = (v6 ? build_v6 : build_v4)(s, out, b + ETH_HLEN);
 	uint16_t from = out ? s->local_port : s->peer_port, to = out ? s->peer_port : s->local_port;
 	up[0] = (uint8_t)(from >> 8);
 	up[1] = (uint8_t)from;
