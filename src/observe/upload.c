@@ -12,11 +12,16 @@
 #include "base/table.h"
 #include "observe/judge.h"
 
+/* Of the index: most that are another's show by their tag, without a look at the pair. */
+struct word {
+	uint32_t tag, at; /* at 0: free; else position + 1 */
+};
+
 /* Open addressing over an array of indices, so that pairs stay dense and in order of arrival. */
 struct pairs {
 	struct pair *v;
 	size_t n, max, cap;
-	uint32_t *index; /* 0: free; else position + 1 */
+	struct word *index;
 	size_t index_cap;
 	struct pair rest;
 	uint64_t floor; /* what was put out had no more bytes than that */
@@ -62,15 +67,32 @@ void pairs_clear(struct pairs *p)
 	memset(p->index, 0, p->index_cap * sizeof(*p->index));
 }
 
-static uint32_t *slot(const struct pairs *p, const struct addr *ours, const struct addr *other)
+static uint64_t hash_of(const struct addr *ours, const struct addr *other)
 {
-	size_t i = (size_t)hash_addr(other, hash_addr(ours, 0)) & (p->index_cap - 1);
+	return hash_addr(other, hash_addr(ours, 0));
+}
 
-	for (;; i = (i + 1) & (p->index_cap - 1)) {
-		const struct pair *q = p->index[i] ? &p->v[p->index[i] - 1] : NULL;
-		if (!q || (addr_equal(&q->ours, ours) && addr_equal(&q->other, other)))
-			return &p->index[i];
+/* Where this pair stands, or the free word where it belongs. */
+static struct word *slot(const struct pairs *p, const struct addr *ours, const struct addr *other,
+                         uint64_t hash)
+{
+	for (size_t i = (size_t)hash;; i++) {
+		struct word *w = &p->index[i & (p->index_cap - 1)];
+		if (!w->at)
+			return w;
+		const struct pair *q = &p->v[w->at - 1];
+		if (w->tag == (uint32_t)(hash >> 32) && addr_equal(&q->ours, ours) &&
+		    addr_equal(&q->other, other))
+			return w;
 	}
+}
+
+static void put_word(const struct pairs *p, const struct addr *ours, const struct addr *other,
+                     size_t at)
+{
+	uint64_t hash = hash_of(ours, other);
+
+	*slot(p, ours, other, hash) = (struct word){(uint32_t)(hash >> 32), (uint32_t)at + 1};
 }
 
 static bool grow(struct pairs *p)
@@ -85,14 +107,14 @@ static bool grow(struct pairs *p)
 	}
 	if (p->n < p->index_cap / 4 * 3)
 		return true;
-	uint32_t *bigger = calloc(p->index_cap * 2, sizeof(*bigger));
+	struct word *bigger = calloc(p->index_cap * 2, sizeof(*bigger));
 	if (!bigger)
 		return false;
 	free(p->index);
 	p->index = bigger;
 	p->index_cap *= 2;
 	for (size_t i = 0; i < p->n; i++)
-		*slot(p, &p->v[i].ours, &p->v[i].other) = (uint32_t)i + 1;
+		put_word(p, &p->v[i].ours, &p->v[i].other, i);
 	return true;
 }
 
@@ -121,7 +143,7 @@ static size_t find_least(struct pairs *p)
 
 static size_t home(const struct pairs *p, const struct pair *q)
 {
-	return (size_t)hash_addr(&q->other, hash_addr(&q->ours, 0)) & (p->index_cap - 1);
+	return (size_t)hash_of(&q->ours, &q->other) & (p->index_cap - 1);
 }
 
 /* Frees a place of the index and closes the gap. */
@@ -129,14 +151,14 @@ static void unindex(struct pairs *p, size_t gap)
 {
 	size_t mask = p->index_cap - 1;
 
-	for (size_t i = (gap + 1) & mask; p->index[i]; i = (i + 1) & mask) {
-		size_t wanted = home(p, &p->v[p->index[i] - 1]);
+	for (size_t i = (gap + 1) & mask; p->index[i].at; i = (i + 1) & mask) {
+		size_t wanted = home(p, &p->v[p->index[i].at - 1]);
 		if (((i - wanted) & mask) >= ((i - gap) & mask)) {
 			p->index[gap] = p->index[i];
 			gap = i;
 		}
 	}
-	p->index[gap] = 0;
+	p->index[gap] = (struct word){0};
 }
 
 /* One of the least makes room, and is summed with the rest. */
@@ -154,25 +176,26 @@ static struct pair *replace(struct pairs *p, const struct addr *ours, const stru
 		rest->first_nsec = q->first_nsec;
 	if (q->last_nsec > rest->last_nsec)
 		rest->last_nsec = q->last_nsec;
-	unindex(p, (size_t)(slot(p, &q->ours, &q->other) - p->index));
+	unindex(p, (size_t)(slot(p, &q->ours, &q->other, hash_of(&q->ours, &q->other)) - p->index));
 	*q = (struct pair){.ours = *ours, .other = *other};
-	*slot(p, ours, other) = (uint32_t)least + 1;
+	put_word(p, ours, other, least);
 	return q;
 }
 
 static struct pair *pair_of(struct pairs *p, const struct addr *ours, const struct addr *other)
 {
-	uint32_t *at = slot(p, ours, other);
+	uint64_t hash = hash_of(ours, other);
+	struct word *w = slot(p, ours, other, hash);
 
-	if (*at)
-		return &p->v[*at - 1];
+	if (w->at)
+		return &p->v[w->at - 1];
 	if (p->n >= p->max)
 		return replace(p, ours, other);
 	if (!grow(p))
 		return &p->rest;
-	at = slot(p, ours, other);
+	w = slot(p, ours, other, hash);
 	p->v[p->n] = (struct pair){.ours = *ours, .other = *other};
-	*at = (uint32_t)++p->n;
+	*w = (struct word){(uint32_t)(hash >> 32), (uint32_t)++p->n};
 	return &p->v[p->n - 1];
 }
 
@@ -222,7 +245,7 @@ void pairs_add(struct pairs *p, const struct flow *f, const struct owner *owner)
 int pairs_copy(struct pairs *dst, const struct pairs *src)
 {
 	struct pair *v = malloc((src->n ? src->n : 1) * sizeof(*v));
-	uint32_t *index = malloc(src->index_cap * sizeof(*index));
+	struct word *index = malloc(src->index_cap * sizeof(*index));
 
 	if (!v || !index) {
 		free(v);
@@ -249,7 +272,7 @@ int pairs_copy(struct pairs *dst, const struct pairs *src)
 const struct pair *pairs_find(const struct pairs *p, const struct addr *ours,
                               const struct addr *other)
 {
-	uint32_t at = *slot(p, ours, other);
+	uint32_t at = slot(p, ours, other, hash_of(ours, other))->at;
 
 	return at ? &p->v[at - 1] : NULL;
 }
