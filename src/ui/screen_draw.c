@@ -480,10 +480,29 @@ static void draw_page(struct canvas *c, unsigned y, unsigned end, struct screen_
 
 /* ---- the last line ---- */
 
+/* Columns that a key takes in the last line; 0: it means nothing here. o is a key of findings, p of
+ * live traffic. */
+static unsigned key_width(const struct key_row *r, const struct screen_state *s,
+                          const struct screen_data *d)
+{
+	if (!r->label || !(r->modes & 1u << s->mode) ||
+	    (r->keys[0] == 'o' && s->view != VIEW_FINDINGS) ||
+	    (r->keys[0] == 'p' && !d->about.live))
+		return 0;
+	return (unsigned)(strlen(r->label) + strlen(r->brief) + 3);
+}
+
+/* How to go on and how to get out are there in every width. */
+static bool is_way_out(const struct key_row *r)
+{
+	return r->keys[0] == '?' || r->keys[0] == 'q';
+}
+
 static void draw_keys(struct canvas *c, unsigned y, const struct screen_state *s,
                       const struct screen_data *d)
 {
 	struct pen p = {c, y, 1};
+	unsigned kept = 0;
 
 	if (s->message[0]) {
 		say(&p, INK_STRONG, "%s", s->message);
@@ -493,13 +512,11 @@ static void draw_keys(struct canvas *c, unsigned y, const struct screen_state *s
 		say(&p, INK_STRONG, "filter: %s_   ", s->filter);
 	else if (s->filter[0] && s->mode == MODE_TABLE)
 		say(&p, INK_WARN, "filter: %s (Esc clears)   ", s->filter);
+	for (const struct key_row *r = screen_keys; r->press; r++)
+		kept += is_way_out(r) ? key_width(r, s, d) : 0;
 	for (const struct key_row *r = screen_keys; r->press; r++) {
-		bool here = r->label && r->modes & 1u << s->mode;
-		/* o is a key of findings, p of live traffic. */
-		here = here && (r->keys[0] != 'o' || s->view == VIEW_FINDINGS) &&
-		       (r->keys[0] != 'p' || d->about.live);
-		unsigned wide = here ? (unsigned)(strlen(r->label) + strlen(r->brief) + 3) : 0;
-		if (!here || p.x + wide > c->width)
+		unsigned wide = key_width(r, s, d);
+		if (!wide || p.x + wide + (is_way_out(r) ? 0 : kept) > c->width)
 			continue;
 		say(&p, INK_STRONG, "%s", r->label);
 		say(&p, INK_PLAIN, " %s  ", r->brief);
