@@ -54,4 +54,4 @@ def bed(lasting_bed):
 
 def pytest_collection_modifyitems(items):
     """A reboot takes the containers away: those who ask for one come last."""
-    items.sort(key=lambda item: item.module.__name__ == "test_boot")
+    items.sort(key=lambda item: item.module.__name__ in ("test_boot", "test_feeds"))
