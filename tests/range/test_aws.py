@@ -160,6 +160,21 @@ def test_a_member_of_a_scaling_group_its_role_and_its_disks(cloud):
 
 # --- drift -----------------------------------------------------------------------------------------
 
+def test_an_interface_that_is_added_later(cloud):
+    s, state = cloud.scene, cloud.fresh()
+    assert cloud.run("isolate", "web01", "--yes", state=state).code == 0
+    new = cloud.aws("ec2", "create-network-interface", "--subnet-id", s["subnets"][1], "--groups",
+                    s["groups"][0])["NetworkInterface"]["NetworkInterfaceId"]
+    at = cloud.aws("ec2", "attach-network-interface", "--network-interface-id", new,
+                   "--instance-id", s["target"], "--device-index", "2")["AttachmentId"]
+    r = cloud.run("verify", "o1", state=state)
+    assert r.code == 1 and f"{new} was added" in r.out, str(r)
+    r = cloud.run("undo", "o1", "--yes", state=state)
+    assert r.code == 0 and cloud.world()["interfaces"][new] == [s["groups"][0]], str(r)
+    cloud.aws("ec2", "detach-network-interface", "--attachment-id", at)
+    cloud.aws("ec2", "delete-network-interface", "--network-interface-id", new)
+
+
 def test_drift_is_named_and_left(cloud):
     s, state = cloud.scene, cloud.fresh()
     first, second = s["interfaces"]

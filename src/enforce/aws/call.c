@@ -324,11 +324,12 @@ int aws_each(struct aws *a, struct aws_call *c, const char *set, aws_item f, voi
              struct err *e)
 {
 	char token[4096] = "";
+	usec_t end = boot_now() + 4 * a->s.timeout;
 	int r = c->form.error;
 	if (r < 0)
 		err_set(e, r, "%s: the request is larger than may be", c->action);
 	for (unsigned page = 0; r == 0; page++) {
-		if (page == PAGES_MAX)
+		if (page == PAGES_MAX || boot_now() > end)
 			r = err_set(e, -E2BIG, "%s: the answer does not end", c->action);
 		else
 			r = each_page(a, c, set, f, arg, token, e);

@@ -137,17 +137,20 @@ static int role_apply(struct aws *a, struct step *s, const struct holds *others,
 	return aws_do(a, &c, NULL, e);
 }
 
+static int hex(char c)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+	const char *p = c ? strchr(digits, c) : NULL;
+	return p ? (int)(p - digits) & 15 : -1;
+}
+
 static void percent_decode(char *s)
 {
 	char *to = s;
 	for (; *s; s++) {
-		unsigned v;
-		if (*s == '%' && sscanf(s + 1, "%2x", &v) == 1 && v && s[1] && s[2]) {
-			*to++ = (char)v;
-			s += 2;
-		} else {
-			*to++ = *s;
-		}
+		int high = *s == '%' ? hex(s[1]) : -1, low = high < 0 ? -1 : hex(s[2]);
+		*to++ = low < 0 ? *s : (char)(high << 4 | low);
+		s += low < 0 ? 0 : 2;
 	}
 	*to = 0;
 }

@@ -152,7 +152,8 @@ static int not_twice(const struct holds *others, const char *instance, struct er
 struct
 try {
 	const char *action;
-	const char *args[6]; /* name, value, …; NULL ends */
+	const char
+	    *args[12]; /* name, value, …; NULL ends: whole, for AWS looks at the form first */
 };
 
 /* Asks for each by a dry run; all that are missing in one sentence. */
@@ -182,6 +183,9 @@ static int check_rights(struct aws *a, const struct try *v, size_t n, struct err
 	return r;
 }
 
+#define ONE_RULE                                                                                   \
+	"IpPermissions.1.IpProtocol", "-1", "IpPermissions.1.IpRanges.1.CidrIp", "192.0.2.0/32"
+
 static int rights_to_isolate(struct aws *a, const struct ec2_instance *in, const struct aws_swap *p,
                              struct err *e)
 {
@@ -189,9 +193,9 @@ static int rights_to_isolate(struct aws *a, const struct ec2_instance *in, const
 	const struct try tries[] = {
 	    {"CreateSecurityGroup",
 	     {"GroupName", "stanch-dry-run", "GroupDescription", "stanch", "VpcId", first->vpc}},
-	    {"AuthorizeSecurityGroupIngress", {"GroupId", first->groups[0], "IpProtocol", "-1"}},
-	    {"AuthorizeSecurityGroupEgress", {"GroupId", first->groups[0]}},
-	    {"RevokeSecurityGroupEgress", {"GroupId", first->groups[0]}},
+	    {"AuthorizeSecurityGroupIngress", {"GroupId", first->groups[0], ONE_RULE}},
+	    {"AuthorizeSecurityGroupEgress", {"GroupId", first->groups[0], ONE_RULE}},
+	    {"RevokeSecurityGroupEgress", {"GroupId", first->groups[0], ONE_RULE}},
 	    {"ModifyNetworkInterfaceAttribute",
 	     {"NetworkInterfaceId", first->id, "SecurityGroupId.1", first->groups[0]}},
 	    {"CreateTags",
@@ -666,11 +670,16 @@ static int note_acl(struct aws *a, const struct ec2_acl *acl, struct plan *p, st
 	                 instances);
 }
 
-static int rights_to_block(struct aws *a, const struct ec2_acl *acl, struct err *e)
+static int rights_to_block(struct aws *a, const struct aws_block *b, struct err *e)
 {
+	char number[12];
+	snprintf(number, sizeof number, "%d", b->v[0].number);
 	const struct try tries[] = {
-	    {"CreateNetworkAclEntry", {"NetworkAclId", acl->id, "Egress", "true"}},
-	    {"DeleteNetworkAclEntry", {"NetworkAclId", acl->id, "Egress", "true"}},
+	    {"CreateNetworkAclEntry",
+	     {"NetworkAclId", b->v[0].acl, "RuleNumber", number, "Egress", "true", "Protocol", "-1",
+	      "RuleAction", "deny", "CidrBlock", "192.0.2.0/32"}},
+	    {"DeleteNetworkAclEntry",
+	     {"NetworkAclId", b->v[0].acl, "RuleNumber", number, "Egress", "true"}},
 	};
 	return check_rights(a, tries, ARRAY_SIZE(tries), e);
 }
@@ -739,7 +748,7 @@ static int plan_block(struct aws *a, const struct order *o, const struct holds *
 		r = err_set(e, -EALREADY,
 		            "all of it is denied there already: nothing is to be done");
 	if (r == 0)
-		r = rights_to_block(a, &acls[0], e);
+		r = rights_to_block(a, &b, e);
 	if (r == 0)
 		r = add_block(a, o, &b, p, e);
 	if (r == 0)

@@ -177,11 +177,13 @@ static void say_groups(const struct ec2_interface *i, struct buf *out)
 
 /* --- changing --- */
 
+/* fresh: of groups that were only just made. */
 static int set_groups(struct aws *a, const char *interface, const char (*groups)[EC2_ID_MAX],
-                      size_t n, struct err *e)
+                      size_t n, bool fresh, struct err *e)
 {
 	struct aws_call c;
 	aws_call_new(&c, AWS_EC2, "ModifyNetworkInterfaceAttribute");
+	c.fresh = fresh;
 	aws_arg(&c, "NetworkInterfaceId", interface);
 	for (size_t i = 0; i < n; i++)
 		aws_arg_at(&c, "SecurityGroupId", i + 1, groups[i]);
@@ -207,7 +209,7 @@ static int put_all(struct aws *a, const struct scene *s, const char *token, stru
 		if (!g)
 			return err_set(e, -ENOENT, "the group of ours in %s is gone",
 			               s->p.v[i].vpc);
-		r = set_groups(a, s->p.v[i].id, &g->id, 1, e);
+		r = set_groups(a, s->p.v[i].id, &g->id, 1, true, e);
 	}
 	return r;
 }
@@ -281,7 +283,7 @@ static int put_back(struct aws *a, const struct scene *s, struct buf *drift, str
 			say_groups(find(s, p->id), drift);
 			buf_addf(drift, ") and is left as it is; ");
 		} else if (s->has[i] != HAS_ORIGINAL) {
-			x = set_groups(a, p->id, p->groups, p->n_groups, &why);
+			x = set_groups(a, p->id, p->groups, p->n_groups, false, &why);
 		}
 		if (x < 0)
 			r = err_set(e, x, "%s could not be given its groups back: %s", p->id,
