@@ -144,7 +144,7 @@ static void describe_flow(const struct permit *p, struct buf *out)
 	buf_addf(out, "%s", prefix_str(&p->peer, peer));
 	if (p->peer_port)
 		buf_addf(out, " port %u", p->peer_port);
-	buf_addf(out, " <-> this host");
+	buf_addf(out, " <-> the host");
 	if (p->local_port)
 		buf_addf(out, " port %u", p->local_port);
 }
