@@ -7,6 +7,7 @@
 #include "enforce/feed/fetch.h"
 #include "enforce/feed/role.h"
 #include "enforce/cli/cli.h"
+#include "enforce/host/holder.h"
 #include "enforce/host/host.h"
 #include "enforce/junos/junos.h"
 #include "enforce/panos/panos.h"
@@ -294,6 +295,7 @@ static const struct role role_table[] = {
     OBSERVE_ROLE,
     FEED_ROLE,
     FETCH_ROLE,
+    HOLDER_ROLE,
     {0},
 };
 

@@ -400,6 +400,8 @@ static enum event do_verify(struct run *r, struct step *s)
 {
 	char *why;
 	enum event ev = run_look(r, s, &why);
+	if (ev == EVENT_HOLDS && why)
+		run_say(r, "o%u: %s", r->o->id, why);
 	/* Why apply failed says more than what is therefore not there. */
 	if (ev != EVENT_HOLDS && s->state != STEP_FAILED)
 		step_problem(s, why                  ? why

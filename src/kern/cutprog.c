@@ -294,6 +294,25 @@ int cutprog_fd(uint32_t prog_id, int *ret, struct err *e)
 	return program_info(prog_id, ret, &info, e);
 }
 
+const char *cutprog_text(uint32_t prog_id, char dst[static CUTPROG_TEXT_MAX])
+{
+	struct bpf_prog_info info = {0};
+	char name[BPF_OBJ_NAME_LEN];
+	int fd;
+	if (program_info(prog_id, &fd, &info, NULL) < 0) {
+		snprintf(dst, CUTPROG_TEXT_MAX, "%u", prog_id);
+		return dst;
+	}
+	sys->close(fd);
+	for (size_t i = 0; i < sizeof name; i++)
+		name[i] = info.name[i] > 0x20 && info.name[i] < 0x7f ? info.name[i]
+		          : info.name[i]                             ? '?'
+		                                                     : 0;
+	name[sizeof name - 1] = 0;
+	snprintf(dst, CUTPROG_TEXT_MAX, "%u (%s)", prog_id, name);
+	return dst;
+}
+
 int cutprog_id(const struct cutprog *c, uint32_t *ret, struct err *e)
 {
 	struct bpf_prog_info info = {0};

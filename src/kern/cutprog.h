@@ -46,6 +46,9 @@ struct cutprog cutprog_none(void);     /* .prog -1: nothing is open */
 
 /* A descriptor of any program, for who takes it away; the caller closes it. -ENOENT: gone. */
 int cutprog_fd(uint32_t prog_id, int *ret, struct err *e);
+/* "12 (name)" of any program, for people; "12" when it has gone. Returns dst. */
+#define CUTPROG_TEXT_MAX 32
+const char *cutprog_text(uint32_t prog_id, char dst[static CUTPROG_TEXT_MAX]);
 int cutprog_id(const struct cutprog *c, uint32_t *ret, struct err *e);
 /* permits may be NULL, else it has room for CUT_PERMITS_MAX. -EBADMSG: not our layout. */
 int cutprog_read(const struct cutprog *c, struct cut_config *ret, struct cut_permit *permits,

@@ -22,6 +22,8 @@
 #define ROLE_FD_FIRST   4 /* descriptors passed at start, in order */
 #define ROLE_FDS_MAX    32
 
+#define ROLE_STAY_FDS 1000
+
 /* A role's exit code when it could not give up its rights and so did nothing. */
 #define ROLE_EXIT_SANDBOX 125
 
@@ -35,6 +37,7 @@ struct role {
 	/* Calls that are not made and answered with success: of a library that connects a socket
 	 * which is connected. Ends with -1; may be NULL. */
 	const int *answered;
+	bool stays; /* it outlives its parent, and may be handed up to ROLE_STAY_FDS descriptors */
 };
 
 struct role_child {

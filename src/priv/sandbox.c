@@ -88,15 +88,16 @@ static bool limit(int what, rlim_t n)
 	return setrlimit(what, &r) == 0;
 }
 
-static bool set_limits(void)
+static bool set_limits(const struct role *r)
 {
 #if !defined(__SANITIZE_ADDRESS__) /* its shadow alone is larger */
 	if (!limit(RLIMIT_AS, MEMORY_MAX))
 		return false;
 #endif
-	return limit(RLIMIT_CORE, 0) && limit(RLIMIT_NOFILE, ROLE_FD_FIRST + ROLE_FDS_MAX) &&
+	return limit(RLIMIT_CORE, 0) &&
+	       limit(RLIMIT_NOFILE, r->stays ? ROLE_STAY_FDS : ROLE_FD_FIRST + ROLE_FDS_MAX) &&
 	       limit(RLIMIT_FSIZE, 0) && prctl(PR_SET_DUMPABLE, 0) == 0 &&
-	       prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+	       prctl(PR_SET_PDEATHSIG, r->stays ? 0 : SIGKILL) == 0;
 }
 
 struct ll_beneath {
@@ -220,11 +221,11 @@ static bool load_seccomp(uint32_t otherwise, const int *more, const int *answere
 
 static bool confine(const struct role *r)
 {
-	if (!set_limits() || !drop_ids() || !drop_caps() ||
+	if (!set_limits(r) || !drop_ids() || !drop_caps() ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return false;
 	/* setresuid has reset these two. */
-	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_PDEATHSIG, r->stays ? 0 : SIGKILL) < 0)
 		return false;
 	landlock(NULL, NULL);
 	return load_seccomp(SCMP_ACT_KILL_PROCESS, r->syscalls, r->answered);

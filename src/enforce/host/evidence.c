@@ -98,7 +98,10 @@ static json_t *tcp_json(const struct diag_sock *k)
 
 static const char *proto_name(uint8_t proto)
 {
-	return proto == IPPROTO_TCP ? "tcp" : proto == IPPROTO_UDP ? "udp" : "udplite";
+	return proto == IPPROTO_TCP   ? "tcp"
+	       : proto == IPPROTO_UDP ? "udp"
+	       : proto == IPPROTO_RAW ? "raw"
+	                              : "udplite";
 }
 
 static bool note_socket(void *arg, const struct diag_sock *k)

@@ -21,7 +21,7 @@
 #include "kern/diag.h"
 
 static const struct step_kind *const kinds[] = {
-    &kind_cut,   &kind_raw,  &kind_inbound, &kind_sessions,
+    &kind_cut,   &kind_raw,  &kind_inbound, &kind_queues,         &kind_sessions,
     &kind_block, &kind_bulk, &kind_group,   &kind_group_sessions,
 };
 
@@ -399,6 +399,20 @@ static int plan_inbound(struct host *h, const struct layers *l, struct plan *p, 
 	                        "detaches our XDP programs", e);
 }
 
+/* Where the kernel has no such sockets there is nothing to hold. */
+static int plan_queues(struct host *h, const struct layers *l, struct plan *p, struct err *e)
+{
+	_cleanup_close_ int fd = sys->socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (fd < 0 && errno == EAFNOSUPPORT)
+		return 0;
+	return add_with_inverse(
+	    p, h, &kind_queues, false, l,
+	    strdup(
+	        "a process of stanch's own stays (\"stanch @role hold\", without rights) and holds "
+	        "the AF_XDP place of each queue, so that nobody sends there past the other layers"),
+	    "ends that process", e);
+}
+
 static int plan_isolate(struct host *h, const struct order *o, const struct holds *others,
                         struct plan *p, struct err *e)
 {
@@ -420,6 +434,8 @@ static int plan_isolate(struct host *h, const struct order *o, const struct hold
 		r = plan_raw(h, &l, p, e);
 	if (r == 0)
 		r = plan_inbound(h, &l, p, e);
+	if (r == 0)
+		r = plan_queues(h, &l, p, e);
 	if (r == 0)
 		r = add_sessions(
 		    p, h,

@@ -32,8 +32,6 @@ static bool stands_on_ours(const struct link *dev)
 	       (dev->lower && dev->lower_nsid < 0 && strcmp(dev->kind, "veth") != 0);
 }
 
-typedef int (*device_fn)(void *arg, const struct link *dev, struct err *e);
-
 static int each_device(bool all, device_fn cb, void *arg, struct err *e)
 {
 	_cleanup_free_ struct link *v = NULL;
@@ -44,6 +42,11 @@ static int each_device(bool all, device_fn cb, void *arg, struct err *e)
 		if (all || !stands_on_ours(&v[i]))
 			r = cb(arg, &v[i], e);
 	return r;
+}
+
+int each_entrance(device_fn cb, void *arg, struct err *e)
+{
+	return each_device(false, cb, arg, e);
 }
 
 /* ---- apply ---- */
@@ -233,7 +236,7 @@ static struct readback judged(struct judging *j, bool over)
 		rb.verdict = VERDICT_DRIFTED;
 	}
 	buf_addf(&j->drift, "%s", j->told.len ? buf_str(&j->told) : "");
-	rb.drift = j->drift.len ? buf_steal(&j->drift) : NULL;
+	readback_tell(&rb, &j->drift);
 	return rb;
 }
 

@@ -10,6 +10,7 @@
 #include "enforce/host/bulk.h"
 #include "enforce/host/cut.h"
 #include "enforce/host/programs.h"
+#include "enforce/host/sweep.h"
 
 static const struct step *step_of(const struct holds *others, const char *kind)
 {
@@ -144,6 +145,33 @@ static bool raw_check(const struct order *o, const struct hold_time *t, const st
 	return true;
 }
 
+void readback_tell(struct readback *rb, struct buf *text)
+{
+	char **slot = rb->verdict == VERDICT_HOLDS ? &rb->held : &rb->drift;
+	if (text->len && buf_str(text)[text->len - 1] == '\n')
+		text->data[--text->len] = 0;
+	*slot = text->len ? buf_steal(text) : NULL;
+	buf_free(text);
+}
+
+/* What could step around all layers, for people; a guard that looks every second leaves it out. */
+static void add_sweep(const struct host *h, struct readback *rb, struct buf *text)
+{
+	struct sweep s;
+	struct err why = {0};
+	if (h->guards || rb->verdict == VERDICT_ABSENT)
+		return;
+	if (sweep_host(&s, &why) < 0) {
+		buf_addf(text, "what could step around the cut was not looked for: %s\n", why.text);
+		return;
+	}
+	if (s.lines.len)
+		buf_addf(text, "%s", buf_str(&s.lines));
+	if (s.holes)
+		rb->dims[DIM_RAW] = DIM_PARTIAL;
+	buf_free(&s.lines);
+}
+
 static int raw_verify(struct host *h, const struct order *o, const struct step *s,
                       const struct holds *others, struct readback *ret, struct err *e)
 {
@@ -170,8 +198,8 @@ static int raw_verify(struct host *h, const struct order *o, const struct step *
 		rb.verdict = VERDICT_DRIFTED;
 		rb.dims[DIM_RAW] = DIM_PARTIAL;
 	}
-	rb.drift = drift.len ? buf_steal(&drift) : NULL;
-	buf_free(&drift);
+	add_sweep(h, &rb, &drift);
+	readback_tell(&rb, &drift);
 	*ret = rb;
 	return 0;
 }
@@ -394,11 +422,9 @@ static int sessions_verify(struct host *h, const struct order *o, const struct s
 		         "%u sockets and %u tracked connections outside of what is kept are still "
 		         "(or again) there\n",
 		         c.sockets_seen, c.flows_seen);
-	if (c.packet_sockets)
-		buf_addf(&drift, "%u packet sockets are open%s\n", c.packet_sockets,
-		         mute ? ": they hear and send what is kept, nothing else" : "");
-	rb.drift = drift.len ? buf_steal(&drift) : NULL;
-	buf_free(&drift);
+	if (c.packet_sockets && !mute) /* else the sweep names them */
+		buf_addf(&drift, "%u packet sockets are open\n", c.packet_sockets);
+	readback_tell(&rb, &drift);
 	*ret = rb;
 	return 0;
 }

@@ -23,6 +23,7 @@ struct candidate {
 };
 
 struct walk {
+	bool every; /* not only our containers' */
 	netns_fn visit;
 	void *arg;
 	struct candidate *v;
@@ -148,7 +149,7 @@ static void *walk_all(void *arg)
 			w->counts.denied++;
 			continue;
 		}
-		if (!sends_through(w->home))
+		if (!w->every && !sends_through(w->home))
 			continue;
 		w->counts.visited++;
 		w->result = w->visit(w->arg, &w->v[i].v, &w->err);
@@ -173,9 +174,10 @@ static int run(struct walk *w, struct err *e)
 	return r;
 }
 
-int netns_each(netns_fn visit, void *arg, struct netns_counts *ret, struct err *e)
+static int each(bool every, netns_fn visit, void *arg, struct netns_counts *ret, struct err *e)
 {
-	struct walk w = {.visit = visit, .arg = arg, .until = boot_now() + NETNS_USEC};
+	struct walk w = {
+	    .every = every, .visit = visit, .arg = arg, .until = boot_now() + NETNS_USEC};
 	w.v = calloc(NETNS_MAX, sizeof *w.v);
 	if (!w.v)
 		return err_set(e, -ENOMEM, "out of memory for network namespaces");
@@ -188,4 +190,14 @@ int netns_each(netns_fn visit, void *arg, struct netns_counts *ret, struct err *
 	if (r == 0)
 		*ret = w.counts;
 	return r;
+}
+
+int netns_each(netns_fn visit, void *arg, struct netns_counts *ret, struct err *e)
+{
+	return each(false, visit, arg, ret, e);
+}
+
+int netns_every(netns_fn visit, void *arg, struct netns_counts *ret, struct err *e)
+{
+	return each(true, visit, arg, ret, e);
 }

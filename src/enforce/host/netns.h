@@ -38,5 +38,7 @@ struct netns_counts {
  * thread never leaves its own. A failure of visit ends the walk and is returned. */
 typedef int (*netns_fn)(void *arg, const struct netns_visit *v, struct err *e);
 int netns_each(netns_fn visit, void *arg, struct netns_counts *ret, struct err *e);
+/* The same for every namespace that a process is in but our own, ours by the rule above or not. */
+int netns_every(netns_fn visit, void *arg, struct netns_counts *ret, struct err *e);
 
 #endif

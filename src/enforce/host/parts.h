@@ -50,7 +50,7 @@ struct step_kind {
 	                struct err *e);
 };
 
-extern const struct step_kind kind_cut, kind_raw, kind_inbound, kind_sessions, kind_block,
+extern const struct step_kind kind_cut, kind_raw, kind_inbound, kind_queues, kind_sessions, kind_block,
     kind_bulk;
 
 /* ---- payloads (payload.c) ---- */
@@ -144,6 +144,10 @@ void ahead_take(struct host *h);
 /* Finds out by trial (nothing is changed) which layers this kernel takes. */
 int layers_probe(struct host *h, struct layers *ret, struct err *e);
 
+/* inbound_step.c: every device that frames come in by, or go out of, by itself: all but loopback and
+ * what stands on another device of ours. */
+typedef int (*device_fn)(void *arg, const struct link *dev, struct err *e);
+int each_entrance(device_fn cb, void *arg, struct err *e);
 /* inbound_step.c: moves the clocks of all XDP programs of ours. */
 int inbound_time(const struct hold_time *t, struct err *e);
 
@@ -181,6 +185,8 @@ uint64_t msec_left(usec_t left); /* rounded up; 0 stays 0 */
 /* Is the time left in the kernel the wanted one, within what reading takes? */
 bool left_agrees(uint64_t want_msec, const struct nft_elem *have);
 bool time_agrees(usec_t want, usec_t have); /* the same of a program's clock */
+/* Moves the text to where its verdict wants it; text is left empty. */
+void readback_tell(struct readback *rb, struct buf *text);
 /* Adds a sentence to what must be told of a step. */
 void step_add_problem(struct step *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* May our own table be replaced? 0 when it is absent or ours by its comment ("stanch …"). */

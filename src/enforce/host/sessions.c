@@ -89,6 +89,7 @@ int sessions_each_socket(const struct place *p, diag_sock_fn cb, void *arg, stru
 	    {IPPROTO_TCP, DIAG_ALL_STATES & ~DIAG_STATE_BIT(DIAG_LISTEN)},
 	    {IPPROTO_UDP, DIAG_STATE_BIT(DIAG_ESTABLISHED)},
 	    {IPPROTO_UDPLITE, DIAG_STATE_BIT(DIAG_ESTABLISHED)},
+	    {IPPROTO_RAW, DIAG_STATE_BIT(DIAG_ESTABLISHED)},
 	};
 	struct sieve s = {.scope = &p->scope, .sock = cb, .arg = arg};
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {

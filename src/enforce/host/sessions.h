@@ -21,7 +21,7 @@ typedef int (*place_fn)(void *arg, const struct place *p, struct err *e);
 int sessions_each_place(const struct session_scope *want, bool own_only, place_fn cb, void *arg,
                         struct netns_counts *ret, struct err *e);
 /* Every socket of this namespace that the scope takes: TCP in all states but listening, connected
- * UDP and UDP-Lite. A protocol that this kernel does not list is passed over. */
+ * UDP, UDP-Lite and raw IP. A protocol that this kernel does not list is passed over. */
 int sessions_each_socket(const struct place *p, diag_sock_fn cb, void *arg, struct err *e);
 /* Every tracked connection in scope; a kernel without connection tracking has none. */
 int sessions_each_flow(const struct place *p, ct_fn cb, void *arg, struct err *e);

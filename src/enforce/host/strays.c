@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "enforce/host/bulk.h"
 #include "enforce/host/group.h"
+#include "enforce/host/holder.h"
 #include "enforce/host/inbound.h"
 #include "enforce/host/parts.h"
 
@@ -89,6 +90,29 @@ static int stray_programs(const struct holds *claims, bool remove, struct buf *o
 	return r;
 }
 
+static bool holds_for(const struct holds *claims, const char *token)
+{
+	for (size_t i = 0; i < claims->n; i++)
+		if (!strcmp(claims->v[i].step->token, token))
+			return true;
+	return false;
+}
+
+static int stray_holders(const struct holds *claims, bool remove, struct buf *out, struct err *e)
+{
+	_cleanup_free_ struct holder_name *v = NULL;
+	size_t n = 0;
+	int r = holder_list(&v, &n, e);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		if (holds_for(claims, v[i].token))
+			continue;
+		r = buf_addf(out, "a process that holds AF_XDP queues (%s)\n", v[i].token);
+		if (r == 0 && remove)
+			r = holder_end(v[i].token, e);
+	}
+	return r;
+}
+
 int host_strays(void *ctx, const struct holds *claims, bool remove, struct buf *out, struct err *e)
 {
 	struct host *h = ctx;
@@ -102,6 +126,8 @@ int host_strays(void *ctx, const struct holds *claims, bool remove, struct buf *
 	nft_batch_free(&b);
 	if (r == 0)
 		r = stray_programs(claims, remove, out, e);
+	if (r == 0)
+		r = stray_holders(claims, remove, out, e);
 	if (r == 0 && !claimed(claims, &kind_bulk, NULL))
 		r = bulk_strays(remove, out, e);
 	return r < 0 ? r : group_strays(claims, remove, out, e);
