@@ -198,8 +198,10 @@ class Range:
         return sorted({t["table"]["name"] for t in json.loads(out)["nftables"] if "table" in t})
 
     def wipe(self):
-        """As after a restart: no rules, no tc, no journal."""
+        """As after a restart: no rules, no tc, no XDP, no process that holds queues, no journal."""
         self.shell.must("nft flush ruleset; tc qdisc del dev up0 clsact 2>/dev/null; "
+                        "ip link set up0 xdpdrv off 2>/dev/null; ip link set up0 xdpgeneric off 2>/dev/null; "
+                        "ss -xlpH | sed -n 's/.*stanch-hold-.*pid=\\([0-9]*\\).*/\\1/p' | xargs -r kill -9; "
                         f"rm -rf {self.state} /run/stanch")
 
 

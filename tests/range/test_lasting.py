@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """It lasts over a reboot, and its record can be trusted as far as it says."""
 import glob
+import json
 import os
 import shutil
+import signal
 import sqlite3
 import time
 import uuid
@@ -18,10 +20,15 @@ def answers(bed, address=B.C2A):
 
 
 def wipe_kernel(bed):
-    """What a reboot does to the kernel's side: no rule, no tc."""
+    """What a reboot does to the kernel's side: no rule, no tc, no XDP, no process."""
     bed.sh("victim", "nft", "flush", "ruleset")
-    for dev in bed.script("victim", "ls /sys/class/net 2>/dev/null; ip -br link").stdout.split():
-        bed.sh("victim", "tc", "qdisc", "del", "dev", dev.split("@")[0], "clsact", check=False)
+    for link in json.loads(bed.sh("victim", "ip", "-j", "link").stdout):
+        bed.sh("victim", "tc", "qdisc", "del", "dev", link["ifname"], "clsact", check=False)
+        for mode in ("xdpdrv", "xdpgeneric"):
+            bed.sh("victim", "ip", "link", "set", "dev", link["ifname"], mode, "off", check=False)
+    for line in bed.sh("victim", "ss", "-xlpH").stdout.splitlines():
+        if "@stanch-hold-" in line:
+            os.kill(int(line.split("pid=")[1].split(",")[0]), signal.SIGKILL)
 
 
 def after_reboot(bed, *args):

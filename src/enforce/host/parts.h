@@ -50,8 +50,8 @@ struct step_kind {
 	                struct err *e);
 };
 
-extern const struct step_kind kind_cut, kind_raw, kind_inbound, kind_queues, kind_sessions, kind_block,
-    kind_bulk;
+extern const struct step_kind kind_cut, kind_raw, kind_inbound, kind_queues, kind_sessions,
+    kind_block, kind_bulk;
 
 /* ---- payloads (payload.c) ---- */
 
@@ -144,8 +144,8 @@ void ahead_take(struct host *h);
 /* Finds out by trial (nothing is changed) which layers this kernel takes. */
 int layers_probe(struct host *h, struct layers *ret, struct err *e);
 
-/* inbound_step.c: every device that frames come in by, or go out of, by itself: all but loopback and
- * what stands on another device of ours. */
+/* inbound_step.c: every device that frames come in by, or go out of, by itself: all but loopback
+ * and what stands on another device of ours. */
 typedef int (*device_fn)(void *arg, const struct link *dev, struct err *e);
 int each_entrance(device_fn cb, void *arg, struct err *e);
 /* inbound_step.c: moves the clocks of all XDP programs of ours. */
