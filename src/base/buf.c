@@ -16,7 +16,7 @@ static int reserve(struct buf *b, size_t n)
 		return b->error = -EMSGSIZE;
 
 	size_t need = b->len + n + 1;
-	if (need <= b->cap)
+	if (b->data && need <= b->cap)
 		return 0;
 	size_t cap = b->cap ? b->cap * 2 : 256;
 	if (cap < need)

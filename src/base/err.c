@@ -11,6 +11,9 @@ static void clean(char *s)
 			*s = '?';
 }
 
+#undef err_set /* what analysers see */
+#undef err_prefix
+
 int err_set(struct err *e, int code, const char *fmt, ...)
 {
 	if (!e)

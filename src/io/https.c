@@ -122,11 +122,9 @@ static int check_parts(const struct https *h, CURLU *u, const char *url, struct 
 		err_set(e, r, "\"%.100s\" is no URL", url);
 	else if (curl_url_get(u, CURLUPART_USER, &user, 0) == CURLUE_OK)
 		err_set(e, r, "a URL with a user name in it is not used");
-	else if (!strcmp(scheme, "https"))
-		r = 0;
-	else if (strcmp(scheme, "http") != 0)
+	else if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
 		err_set(e, r, "\"%.100s\" is not https", url);
-	else if (!h->plain || !may_be_plain(host))
+	else if (strcmp(scheme, "https") != 0 && (!h->plain || !may_be_plain(host)))
 		err_set(e, r,
 		        "\"%.100s\" is not encrypted: plain http is only spoken to a loopback "
 		        "address; use https",

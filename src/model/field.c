@@ -57,13 +57,16 @@ static json_t *load(const char *text, size_t n, json_error_t *je)
 	return root;
 }
 
+#undef field_load /* what analysers see */
+#undef field_unpack
+
 int field_load(const char *text, size_t max, const char *what, json_t **ret, struct err *e)
 {
 	size_t n = strlen(text);
 	if (n > max)
 		return err_set(e, -EBADMSG, "%s: %zu bytes of JSON, at most %zu are taken", what, n,
 		               max);
-	json_error_t je;
+	json_error_t je = {0};
 	json_t *root = load(text, n, &je);
 	/* jansson calls a text malformed when memory is out; who reads a journal must not be told
 	 * of tampering then. */

@@ -21,4 +21,9 @@ char *field_dump(const json_t *v);
 /* Copies a string that must fit; -EBADMSG else. */
 int field_copy(char *dst, size_t n, const char *src, const char *what, struct err *e);
 
+#if defined(__clang_analyzer__) || defined(STANCH_ANALYZER)
+#define field_load(...)   err_or_none(field_load(__VA_ARGS__))
+#define field_unpack(...) err_or_none(field_unpack(__VA_ARGS__))
+#endif
+
 #endif

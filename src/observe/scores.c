@@ -55,7 +55,6 @@ int scores_new(const struct scores_config *c, struct scores **ret, struct err *e
 	                             .max_samples = c->max_samples};
 	size_t samples = c->max_samples ? c->max_samples : CHANNELS_SAMPLES;
 	struct scores *s = calloc(1, sizeof(*s));
-	int r;
 
 	if (!s)
 		return no_memory(e);
@@ -64,10 +63,10 @@ int scores_new(const struct scores_config *c, struct scores **ret, struct err *e
 		s->c.n_resolvers = SCORES_RESOLVERS_MAX;
 	s->resolved = calloc(RESOLVED_BITS / 64, sizeof(*s->resolved));
 	s->found = calloc(SCORES_FINDINGS_MAX, sizeof(*s->found));
-	if (!s->resolved || !s->found || (r = channels_new(&cc, &s->channels)) < 0 ||
-	    (r = domains_new(c->max_domains ? c->max_domains : SCORES_DOMAINS_MAX, samples / 2,
-	                     &s->domains)) < 0 ||
-	    (r = strpool_new(SCORES_NAMES_BYTES, SCORES_NAMES_MAX, &s->names)) < 0) {
+	if (!s->resolved || !s->found || channels_new(&cc, &s->channels) < 0 ||
+	    domains_new(c->max_domains ? c->max_domains : SCORES_DOMAINS_MAX, samples / 2,
+	                &s->domains) < 0 ||
+	    strpool_new(SCORES_NAMES_BYTES, SCORES_NAMES_MAX, &s->names) < 0) {
 		scores_free(s);
 		return no_memory(e);
 	}

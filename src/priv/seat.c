@@ -72,7 +72,7 @@ static int reach(enum seat_word w, struct err *e)
 {
 	struct sockaddr_un at;
 	pid_t pid;
-	uid_t uid;
+	uid_t uid = (uid_t)-1;
 	int r = seat_path(&at, e);
 	int fd = r < 0 ? r : packet_socket(0, e);
 	if (fd < 0)

@@ -248,7 +248,7 @@ static void man_see_verbs(FILE *f)
 	size_t n = 0;
 	for (const struct verb_row *r = verb_table; r->name && n < ARRAY_SIZE(rows); r++)
 		rows[n++] = r;
-	qsort(rows, n, sizeof *rows, by_name);
+	qsort(rows, n, sizeof rows[0], by_name);
 	fputs(".Sh SEE ALSO\n.Xr stanch.conf 5 ,\n", f);
 	for (size_t i = 0; i < n; i++)
 		fprintf(f, ".Xr stanch-%s 8%s\n", rows[i]->name, i + 1 < n ? " ," : "");

@@ -229,11 +229,10 @@ static void after_connect(int fd, bool ssh, const struct addr *to, struct probe 
 	usec_t until = boot_now() + (ssh ? PROBE_MSEC : PROBE_AFTER) * USEC_PER_MSEC;
 	size_t have = 0;
 	ssize_t n = 1;
-	int code = 0;
 
 	ret->outcome = REACH_OK;
 	while (have < sizeof(text) - 1 && !strchr(text, '\n') && n > 0) {
-		if ((code = wait_for(fd, POLLIN, until)))
+		if (wait_for(fd, POLLIN, until))
 			break;
 		n = sys->read(fd, text + have, sizeof(text) - 1 - have);
 		if (n < 0) {

@@ -92,8 +92,8 @@ static void start_colours(void)
 
 	start_color();
 	use_default_colors();
-	for (short i = 1; i < _INK_MAX; i++)
-		init_pair(i, colours[i] ? colours[i] : -1, -1);
+	for (int i = 1; i < _INK_MAX; i++)
+		init_pair((short)i, colours[i] ? colours[i] : -1, -1);
 }
 
 static attr_t attributes(const struct watch_screen *s, enum ink ink)

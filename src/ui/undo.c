@@ -34,7 +34,7 @@ static int pick(struct ctx *c, const struct args *a, struct session *s, unsigned
 {
 	if (args_has(a, "all"))
 		return s->journal ? pick_all(c, s, ret, n, e) : 0;
-	unsigned *ids = calloc(a->n_pos, sizeof *ids);
+	unsigned *ids = calloc(a->n_pos ? a->n_pos : 1, sizeof *ids);
 	if (!ids)
 		return err_set(e, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < a->n_pos; i++)

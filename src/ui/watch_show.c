@@ -319,7 +319,7 @@ void show_tops(struct out *o, const struct pairs *p, size_t n, bool with_owner)
 	                                                  "Most packets"};
 	static const char *const head[OUT_TABLE_COLUMNS] = {"OUT",  "IN", "PACKETS", "FLOWS",
 	                                                    "FROM", "TO", "OWNER"};
-	_cleanup_free_ const struct pair **top = calloc(n ? n : 1, sizeof(*top));
+	_cleanup_free_ const struct pair **top = calloc(n ? n : 1, sizeof(top[0]));
 
 	for (int by = 0; top && by < _PAIRS_BY_MAX; by++) {
 		struct out_table t = {.n_columns = with_owner ? 7 : 6, .right = 15, .indent = 2};

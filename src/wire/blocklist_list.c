@@ -97,9 +97,7 @@ static void one_line(struct blocklist_work *w, struct cursor line)
 			break;
 		}
 	w->stats->rows++;
-	if (hosts_line(first, rest, &other))
-		first = other;
-	else if (spaced_range(first, &rest, &other))
+	if (hosts_line(first, rest, &other) || spaced_range(first, &rest, &other))
 		first = other;
 	rest = blocklist_trim(rest);
 	other = rest;

@@ -248,7 +248,7 @@ static enum tls_step spread(struct cursor c, struct cursor body, struct tls_hell
 
 enum tls_step tls_hello(const uint8_t *stream, size_t n, struct tls_hello *ret)
 {
-	struct cursor c = cursor_of(stream, n), body;
+	struct cursor c = cursor_of(stream, n), body = {0};
 	enum tls_step step = stream && n ? record(&c, &body) : TLS_MORE;
 
 	if (step == TLS_HAVE)

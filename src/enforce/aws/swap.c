@@ -318,7 +318,7 @@ static int swap_apply(struct aws *a, struct step *step, const struct holds *othe
 	int r = scene_new(a, step, &s, e);
 	if (r == 0)
 		r = check_unchanged(s, e);
-	if (r < 0)
+	if (r)
 		return r;
 	if (s->p.untie)
 		r = untie(a, step, s, e);
@@ -372,7 +372,7 @@ static int swap_verify(struct aws *a, const struct step *step, struct readback *
 	_cleanup_(scene_freep) struct scene *s = NULL;
 	size_t n[HAS_GONE + 1] = {0};
 	int r = scene_new(a, step, &s, e);
-	if (r < 0)
+	if (r)
 		return r;
 	for (size_t i = 0; i < s->p.n; i++)
 		n[s->has[i]]++;

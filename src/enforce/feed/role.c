@@ -205,9 +205,7 @@ static void terminate(struct blocklist_stats *s)
 	char *const texts[] = {s->bad_text, s->bad_why, s->title};
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		texts[i][BLOCKLIST_TEXT_MAX - 1] = 0;
-		char raw[BLOCKLIST_TEXT_MAX];
-		memcpy(raw, texts[i], sizeof raw);
-		clean((const uint8_t *)raw, strlen(raw), texts[i], BLOCKLIST_TEXT_MAX);
+		clean((const uint8_t *)texts[i], strlen(texts[i]), texts[i], BLOCKLIST_TEXT_MAX);
 	}
 }
 

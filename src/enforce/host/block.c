@@ -558,7 +558,7 @@ static int undo(struct host *h, const struct order *o, struct step *s, const str
 static int rearm(struct host *h, const struct order *o, struct step *s, const struct holds *others,
                  struct err *e)
 {
-	struct layers l;
+	struct layers l = {0};
 	struct nft_table head;
 	uint64_t left;
 	bool present;

@@ -296,7 +296,7 @@ int bulk_attach(const struct bulkprog *b, const struct link *dev, struct err *e)
 {
 	struct nl nl;
 	enum bulk_layer layer = BULK_ETHERNET;
-	uint32_t maps;
+	uint32_t maps = 0;
 	bool made = false;
 	int r = bulk_layer_of(dev, &layer, e);
 	if (r == 0)

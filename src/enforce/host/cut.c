@@ -154,7 +154,7 @@ static int want_images(struct judgement *j, const struct order *o, const struct 
                        const struct nft_table *netdev, struct images *ret, struct err *e)
 {
 	_cleanup_free_ struct link *v = NULL, *w = NULL;
-	size_t n, n_expected;
+	size_t n = 0, n_expected = 0;
 	bool bridge;
 	int r = host_devices(&v, &n, &bridge, e);
 	if (r == 0)

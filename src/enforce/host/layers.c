@@ -217,7 +217,7 @@ static int raw_undo(struct host *h, const struct order *o, struct step *s,
 {
 	_cleanup_free_ struct link *v = NULL;
 	_cleanup_free_ struct raw_device *done = NULL;
-	size_t n, n_done = 0;
+	size_t n = 0, n_done = 0;
 	bool bridge;
 	int first = 0, r = inverse_check(kind_raw.kind, s->inverse, e);
 	if (r == 0)
@@ -371,7 +371,7 @@ static int end_drain(struct host *h, const struct order *o, const struct holds *
 static int sessions_apply(struct host *h, const struct order *o, struct step *s,
                           const struct holds *others, struct err *e)
 {
-	struct owned_scope x;
+	struct owned_scope x = {0};
 	struct session_counts c = {0};
 	struct err why = {0};
 	char *result = NULL;

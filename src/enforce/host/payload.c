@@ -151,7 +151,7 @@ int sessions_to_json(char **ret, struct err *e)
 int sessions_check(const char *json, struct err *e)
 {
 	_cleanup_json_ json_t *j = NULL;
-	int r = field_load(json ? json : "", PAYLOAD_MAX, "sessions", &j, e), version;
+	int r = field_load(json ? json : "", PAYLOAD_MAX, "sessions", &j, e), version = 0;
 	if (r == 0)
 		r = field_unpack(j, "sessions", e, "{s:i!}", "version", &version);
 	return r < 0 ? r : check_version(version, "sessions", e);
@@ -205,7 +205,7 @@ int raw_result_from_json(const char *json, struct raw_device **ret, size_t *ret_
 		return 0;
 	_cleanup_json_ json_t *j = NULL;
 	int r = field_load(json, PAYLOAD_MAX, "raw result", &j, e), version;
-	json_t *list;
+	json_t *list = NULL;
 	if (r == 0)
 		r = field_unpack(j, "raw result", e, "{s:i,s:o!}", "version", &version, "devices",
 		                 &list);
