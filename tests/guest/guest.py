@@ -6,7 +6,7 @@
             g.script("systemctl is-active ssh")
             g.put("/root/x", b"bytes"), g.get("/etc/hostname")
             job = g.popen("socat", "-", "TCP:192.0.2.1:80")     # with streams, like subprocess.Popen
-            g.add_nic("eth0", namespace, "tap0")                # a tap in a network namespace here
+            nic, dev = g.add_nic(namespace, "tap0")             # a tap in a network namespace here
             g.add_disk("/tmp/second.img")                       # /dev/vdb
             g.reboot(), g.power_cut()                           # the disk stays, all else goes
             g.memory("/tmp/memory")                             # its whole memory, as the machine has it
@@ -500,8 +500,8 @@ class Guest:
         self.reset_by(lambda: self.qmp("system_reset"))
 
     def add_nic(self, namespace, tap, mac=None):
-        """A network card whose cable ends as device `tap` in a namespace of this machine. Its name in the
-        guest is the next of eth0, eth1, …"""
+        """A network card whose cable ends as device `tap` in a namespace of this machine; returns when the
+        guest has it: (a name for remove_nic and cut_cable, the device's name in the guest)."""
         name = f"nic{self.nics}"
         mac = mac or f"52:54:00:00:02:{0x10 + self.nics:02x}"
         tap_fd = tap_in(namespace, tap)
@@ -512,7 +512,8 @@ class Guest:
         self.qmp("netdev_add", type="tap", id=name, fd=name)
         self.qmp("device_add", driver="virtio-net-pci", netdev=name, id=f"card-{name}", mac=mac)
         self.nics += 1
-        return name
+        path = self.script(f"until grep -lx {mac} /sys/class/net/*/address; do sleep 0.02; done").stdout
+        return name, path.split("/")[4]
 
     def remove_nic(self, nic):
         """Pulls the card out."""

@@ -117,10 +117,8 @@ class GuestBed(range_bed.Bed):
             super().cable(role, dev, role2, dev2)
 
     def add_card(self, dev, role, tap):
-        """A card that appears in the running guest, with its cable in an outside namespace."""
-        given = f"eth{self.guest.nics}"
-        nic = self.guest.add_nic(self.ns(role), tap)
-        self.guest.script(f"until [ -e /sys/class/net/{given} ]; do sleep 0.02; done")
+        """A card that appears in the running guest, with its cable in an outside namespace; for remove_nic."""
+        nic, given = self.guest.add_nic(self.ns(role), tap)
         if dev != given:
             self.guest.run("ip", "link", "set", given, "name", dev)
         return nic

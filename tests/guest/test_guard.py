@@ -28,8 +28,12 @@ def said(bed):
     return bed.guest.run("journalctl", "-b", "-o", "cat", "-u", "stanch-guard").stdout
 
 
-def back(bed, seconds=3):
-    B.wait_for("the tables are back", lambda: len(our_tables(bed)) >= 2, seconds)
+def wait_for(bed, what, test):
+    B.wait_for(what, test, 3 * bed.patience)
+
+
+def back(bed):
+    wait_for(bed, "the tables are back", lambda: len(our_tables(bed)) >= 2)
 
 
 def test_the_guard_on_6_1(bed, guarded):
@@ -39,14 +43,14 @@ def test_the_guard_on_6_1(bed, guarded):
         back(bed)
     took = [float(x) for x in re.findall(r"tamper: .*mended \(([0-9.]+) ms\)", said(bed))]
     assert len(took) >= 2 and min(took) < 1000, took  # 70 ms on an emulated processor with nothing else to do
-    assert "(nft, /usr/sbin/nft" in said(bed), "the culprit is not named"
+    assert re.search(r"by process \d+ \(nft\b", said(bed)), "the culprit is not named"
     assert bed.stanch("verify", guarded).code == 0
 
     nic = bed.add_card("eth9", "c2b", "side0")
     try:
         bed.ip("c2b", "link set side0 up\n")
         side = B.Counter(bed, "c2b", "side0")
-        B.wait_for("both layers cover the new card", lambda: said(bed).count("covered: ") >= 2, 5)
+        wait_for(bed, "both layers cover the new card", lambda: said(bed).count("covered: ") >= 2)
         since = time.time_ns()
         bed.ip("victim", "link set eth9 up\naddr add 198.51.101.10/24 dev eth9\n")
         bed.sh("victim", B.PYTHON, "-B", "/root/tagged.py", "eth9", "99", "198.51.101.20")
@@ -56,7 +60,7 @@ def test_the_guard_on_6_1(bed, guarded):
         bed.guest.remove_nic(nic)
 
     bed.guest.run("systemctl", "kill", "-s", "KILL", "stanch-guard")
-    B.wait_for("systemd starts it again", lambda: said(bed).count("guard_standing") >= 2, 5)
+    wait_for(bed, "systemd starts it again", lambda: said(bed).count("guard_standing") >= 2)
     bed.guest.run("nft", "flush", "ruleset")
     back(bed)
     assert bed.ssh("echo in").stdout == "in\n"

@@ -33,10 +33,10 @@ def test_jobs_side_by_side(guest):
         cat.stdin.flush()
         assert cat.stdout.readline() == f"line {n}\n"
     cat.stdin.close()
-    assert cat.wait(10) == 0
-    assert guest.script("sleep 100 & echo started", timeout=10).stdout == "started\n"
+    assert cat.wait(60) == 0
+    assert guest.script("sleep 100 & echo started", timeout=60).stdout == "started\n"
     deaf.kill()
-    assert deaf.wait(10) == -9
+    assert deaf.wait(60) == -9
 
 
 def test_a_second_disk_and_a_power_cut(guest, tmp_path):

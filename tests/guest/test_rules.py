@@ -38,7 +38,7 @@ def peer(bed, template):
         g.script("systemctl -q stop systemd-networkd.socket systemd-networkd")
         g.add_nic(bed.ns("router"), "ppeer", mac="52:54:00:00:02:77")
         bed.ip("router", "link set ppeer master lan0\nlink set ppeer up\n")
-        g.script("until ip link set eth0 up 2>/dev/null; do sleep 0.02; done")
+        g.run("ip", "link", "set", "eth0", "up")
         add_vlan(g, THERE4, THERE6)
         add_vlan(bed.guest, HERE4, HERE6)
         with open(f"{bed.dir}/user_key", "rb") as f:
@@ -49,7 +49,7 @@ def peer(bed, template):
 
 def ssh_by_vlan(peer, command, address):
     return peer.run("ssh", "-i", "/root/key", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR",
-                    "-o", "ConnectTimeout=5", f"root@{address}", command, check=False)
+                    "-o", "ConnectTimeout=30", f"root@{address}", command, check=False)
 
 
 def send_tagged(bed):
