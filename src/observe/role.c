@@ -782,7 +782,7 @@ int observe_run(const struct observe_job *job, struct source_stats *ret, char li
                 struct err *e)
 {
 	struct parent p = {.job = job, .limits = limits};
-	int fds[OBSERVE_SOURCES_MAX], r;
+	int fds[OBSERVE_SOURCES_MAX] = {-1}, r;
 	uint64_t ref_nsec = 0;
 
 	limits[0] = 0;
