@@ -292,11 +292,7 @@ const struct verb_row verb_table[] = {
 /* gen-docs and tests take the tables and bring their own main. */
 #ifndef STANCH_TABLES_ONLY
 static const struct role role_table[] = {
-    OBSERVE_ROLE,
-    FEED_ROLE,
-    FETCH_ROLE,
-    HOLDER_ROLE,
-    {0},
+    OBSERVE_ROLE, FEED_ROLE, FETCH_ROLE, HOLDER_ROLE, {0},
 };
 
 int main(int argc, char **argv)
