@@ -174,7 +174,7 @@ static int claims_at(struct engine *g, const char *point, struct holds *ret, str
 static int strays_at(struct engine *g, const char *point, bool remove, struct buf *out,
                      struct err *e)
 {
-	const struct driver_ops *d;
+	const struct driver_ops *d = NULL;
 	void *ctx;
 	struct holds claims = {0};
 	int r = claims_at(g, point, &claims, e);

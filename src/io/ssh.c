@@ -11,6 +11,7 @@
 #include "base/table.h"
 
 #define TIMEOUT_DEFAULT (30 * USEC_PER_SEC)
+#define WAIT_MAX        (3600 * USEC_PER_SEC)
 #define COLUMNS         511
 #define FINGERPRINT_MAX 64
 #define PROMPTS_MAX     8 /* of one keyboard-interactive round, and rounds */
@@ -292,7 +293,9 @@ int ssh_link_read(struct ssh_link *l, void *dst, size_t size, usec_t wait, size_
 	usec_t left = wait ? wait : l->timeout;
 	if (l->failed)
 		return err_set(e, -EPIPE, "%s: the connection was lost", l->host);
-	int ms = left / 1000 > INT32_MAX ? INT32_MAX : (int)(left / 1000) + 1;
+	if (left > WAIT_MAX)
+		left = WAIT_MAX;
+	int ms = (int)(left / 1000) + 1;
 	int n = ssh_channel_read_timeout(l->channel, dst,
 	                                 size > UINT16_MAX ? UINT16_MAX : (uint32_t)size, 0, ms);
 	if (n == SSH_ERROR)

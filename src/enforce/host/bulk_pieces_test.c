@@ -247,7 +247,7 @@ static void fewest(const struct bulk_sets *s)
 static unsigned long one_round(const struct bulkprog *kernel, unsigned long lookups)
 {
 	struct bulk_want v[WANTS_MAX], sorted[WANTS_MAX];
-	struct prefix allow[ALLOW_MAX], sorted_allow[ALLOW_MAX];
+	struct prefix allow[ALLOW_MAX] = {0}, sorted_allow[ALLOW_MAX];
 	size_t n = 1 + any(WANTS_MAX), n_allow = any(3) ? 0 : any(ALLOW_MAX);
 	struct bulk_sets s;
 	for (size_t i = 0; i < n; i++)

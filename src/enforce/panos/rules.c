@@ -103,7 +103,8 @@ int panos_make_setup(struct panos *p, struct err *e)
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(groups); i++)
 		r = set_group(p, i, e);
 	/* Each goes to the top, so the last goes first. */
-	for (size_t i = ARRAY_SIZE(drops); r == 0 && i-- > 0;) {
+	for (size_t k = 0; r == 0 && k < ARRAY_SIZE(drops); k++) {
+		size_t i = ARRAY_SIZE(drops) - 1 - k;
 		struct rule rule = {.name = drops[i].name,
 		                    .service = "any",
 		                    .action = "drop",
