@@ -245,7 +245,7 @@ range_tests() {
 	# Which faults are tried differs from run to run; the number tells them again.
 	FAULT_SEED=${FAULT_SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
 	export FAULT_SEED
-	limit=1200
+	limit=2400
 	if [ "${FAULTS:-}" = all ]; then limit=10800; fi
 	say "  faults: ${FAULTS:-some}, FAULT_SEED=$FAULT_SEED"
 	suite range "$scratch/range.xml" timeout -k 20 "$limit" "$python" -B -m pytest tests/range tests/points -q \
