@@ -42,7 +42,7 @@ def test_the_guard_on_6_1(bed, guarded):
         bed.guest.run(*how)
         back(bed)
     took = [float(x) for x in re.findall(r"tamper: .*mended \(([0-9.]+) ms\)", said(bed))]
-    assert len(took) >= 2 and min(took) < 1000, took  # 70 ms on an emulated processor with nothing else to do
+    assert len(took) >= 2 and min(took) < 10000, took  # 70 ms on an emulated processor with nothing else to do
     assert re.search(r"by process \d+ \(nft\b", said(bed)), "the culprit is not named"
     assert bed.stanch("verify", guarded).code == 0
 

