@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -38,10 +39,13 @@ def fixture_bed(tmp_path):
 
 
 def stanch(bed, *argv, trace=None):
+    """The process that holds the queues stays behind and is traced, too, until the order is undone: so the
+    tracer stands aside (-D), and nothing of ours hangs on its output."""
     ns, tmp = bed
-    tracer = ("strace", "-f", "-y", "-s", "64", "-o", trace) if trace else ()
-    return run("nsenter", f"--net=/run/netns/{ns}", *tracer, STANCH, "--state", str(tmp / "state"),
-               "--config", str(tmp / "stanch.conf"), *argv)
+    tracer = ("strace", "-D", "-f", "-y", "-s", "64", "-o", trace) if trace else ()
+    subprocess.run(("nsenter", f"--net=/run/netns/{ns}", *tracer, STANCH, "--state", str(tmp / "state"),
+                    "--config", str(tmp / "stanch.conf"), *argv), timeout=60, check=True,
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def calls(bed):
@@ -49,6 +53,10 @@ def calls(bed):
     trace = str(bed[1] / "trace")
     stanch(bed, "isolate", "self", "--console", "--yes", trace=trace)
     stanch(bed, "undo", "--all", "--yes")
+    end = time.monotonic() + 30
+    while run("pgrep", "-f", f"strace -D .*{trace}", check=False).returncode == 0:
+        assert time.monotonic() < end, "the tracer does not end"
+        time.sleep(0.1)
     with open(trace, encoding="utf-8", errors="replace") as f:
         return f.read().splitlines()
 
