@@ -2,11 +2,16 @@
 /* The C library's allocators, replaced for the whole process: an executable's own definitions are
  * found before the library's, so that allocations of libnftnl, libbpf, SQLite, jansson and of the C
  * library itself count, too. Only OpenSSL's do not: 3.0 crashes where it finds none while it starts
- * (a lock that is NULL). Arms itself from the environment. */
+ * (a lock that is NULL). They are told by where the call comes from: libssh starts OpenSSL before
+ * any code of ours runs, too early for CRYPTO_set_mem_functions. Arms itself from the environment.
+ */
 #include <errno.h>
-#include <openssl/crypto.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "faults.h"
 
@@ -21,34 +26,41 @@ static void *none(void)
 	return NULL;
 }
 
+static uintptr_t crypto_from, crypto_to; /* where libcrypto's code lies */
+
+static int find_crypto(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	if (!strstr(info->dlpi_name, "libcrypto.so"))
+		return 0;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
+			continue;
+		crypto_from = info->dlpi_addr + p->p_vaddr;
+		crypto_to = crypto_from + p->p_memsz;
+	}
+	return 1;
+}
+
+static bool fails(const void *caller)
+{
+	uintptr_t at = (uintptr_t)caller;
+	return !(at >= crypto_from && at < crypto_to) && fault_malloc();
+}
+
 void *malloc(size_t n)
 {
-	return fault_malloc() ? none() : __libc_malloc(n);
+	return fails(__builtin_return_address(0)) ? none() : __libc_malloc(n);
 }
 
 void *calloc(size_t n, size_t size)
 {
-	return fault_malloc() ? none() : __libc_calloc(n, size);
+	return fails(__builtin_return_address(0)) ? none() : __libc_calloc(n, size);
 }
 
 void *realloc(void *p, size_t n)
 {
-	return fault_malloc() ? none() : __libc_realloc(p, n);
-}
-
-static void *crypto_malloc(size_t n, const char *file, int line)
-{
-	return __libc_malloc(n);
-}
-
-static void *crypto_realloc(void *p, size_t n, const char *file, int line)
-{
-	return __libc_realloc(p, n);
-}
-
-static void crypto_free(void *p, const char *file, int line)
-{
-	free(p);
+	return fails(__builtin_return_address(0)) ? none() : __libc_realloc(p, n);
 }
 
 static char count_file[4096]; /* a copy: stanch wipes its environment */
@@ -67,7 +79,7 @@ static void write_counts(void)
 
 __attribute__((constructor)) static void arm(int argc, char **argv, char **envp)
 {
-	CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free);
+	dl_iterate_phdr(find_crypto, NULL);
 	const char *spec = getenv("STANCH_FAULT");
 	const char *to = getenv("STANCH_FAULT_COUNT");
 	/* Children that take another role start from the same file: they run without faults. */
