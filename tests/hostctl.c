@@ -15,7 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "enforce/host/holder.h"
 #include "enforce/host/host.h"
+#include "priv/role.h"
 
 #define ORDERS_MAX 8
 #define HOLDS_MAX  32
@@ -242,8 +244,13 @@ static int carry_out(void *ctx, char **argv, struct loaded *v, size_t n)
 
 static const struct point self = {.name = "self", .driver = &host_driver};
 
+/* The process that holds queues is this program once more. */
+static const struct role roles[] = {HOLDER_ROLE, {0}};
+
 int main(int argc, char **argv)
 {
+	if (argc == 3 && !strcmp(argv[1], ROLE_ARG))
+		return role_main(roles, argv[2]);
 	struct loaded v[ORDERS_MAX] = {0};
 	struct err e = {0};
 	size_t n = 0;
