@@ -482,7 +482,8 @@ class Guest:
         """Waits until the boot is over: "running", or "degraded" with what failed."""
         state = self.run("sh", "-c", UP, check=False, timeout=BOOT_SECONDS).stdout.strip()
         if state != "running":
-            raise GuestError(f"the guest is {state}:\n" + self.run("systemctl", "--failed", "--no-legend").stdout)
+            raise GuestError(f"the guest is {state}:\n" + self.run("sh", "-c", "systemctl --failed --no-legend; journalctl -b -q --no-pager -n 30 "
+                                      "-p info _COMM=stanch").stdout)
 
     def reset_by(self, act):
         self.qmp("query-status")  # reads what came before
