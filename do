@@ -223,7 +223,7 @@ check_cppcheck() {
 }
 check_shell() { sh_files | xargs -r shellcheck; }
 check_man() {
-	find build doc -name '*.[1-8]' -type f -print | sort -u >"$scratch/man"
+	find build/man doc -name '*.[1-8]' -type f -print | sort -u >"$scratch/man"
 	[ -s "$scratch/man" ] || { say "no man pages yet"; return 0; }
 	xargs mandoc -Tlint -Wwarning <"$scratch/man"
 }
@@ -250,6 +250,12 @@ range_tests() {
 	say "  faults: ${FAULTS:-some}, FAULT_SEED=$FAULT_SEED"
 	suite range "$scratch/range.xml" timeout -k 20 "$limit" "$python" -B -m pytest tests/range tests/points -q \
 		-p no:cacheprovider --junitxml="$scratch/range.xml"
+}
+
+container_tests() {
+	suite container "$scratch/container.xml" timeout -k 20 900 "$python" -B -m pytest tests/container -q -rs \
+		-p no:cacheprovider --junitxml="$scratch/container.xml"
+	sed -n 's/^SKIPPED \(\[[0-9]*\] \)/  skip  /p' "$scratch/out"
 }
 
 # The image takes half a minute, mostly of one core: it is made while the unit tests run.
@@ -303,6 +309,8 @@ do_test() {
 	phase "man pages" check_man
 	say "range"
 	range_tests
+	say "container"
+	container_tests
 	say "guest"
 	guest_tests
 

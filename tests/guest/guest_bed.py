@@ -49,7 +49,7 @@ def install(guest):
                  f" ln -sf $(command -v stanch) {range_bed.STANCH}; systemctl -q enable stanch-reassert")
     missing = guest.script("ldd $(command -v stanch) | grep 'not found' || :").stdout
     if missing:
-        raise G.GuestError(f"name these in tests/guest/packages:\n{missing}")
+        raise G.GuestError(f"name these in tests/debian-packages:\n{missing}")
 
 
 class GuestBed(range_bed.Bed):

@@ -2,29 +2,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """image.py: makes the guest's image in build/guest, once for all that it is made of.
 
-    root.img      ext4: Debian 12 with the packages of tests/guest/packages, systemd, Debian's kernel modules
+    root.img      ext4: the Debian 12 tree of tests/debian.py, systemd-networkd, Debian's kernel modules
     vmlinuz       Debian's own cloud kernel, as the package has it
     initrd.cpio   init.c and the few modules that it needs to find the disk and the agent's port
 
-Everything comes by apt from the sources that this machine's own apt uses. The work is done on a tmpfs:
-dpkg syncs after each file, and a disk takes minutes for that. The kernel package is unpacked, not
-installed: its scripts would make a ramdisk and ask for a boot loader.
+The kernel package is unpacked, not installed: its scripts would make a ramdisk and ask for a boot loader.
 """
-import contextlib
-import fcntl
 import glob
-import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-PLACE = os.path.join(ROOT, "build", "guest")
+sys.path.insert(0, os.path.dirname(HERE))
+import debian  # noqa: E402
+from debian import ImageError, run  # noqa: E402
+
+PLACE = os.path.join(debian.BUILD, "guest")
 FILES = ("root.img", "vmlinuz", "initrd.cpio")
-SUITE = "bookworm"
 KERNEL = "linux-image-cloud-amd64"
 DISK_SIZE = "1200M"
 # In the order of need; what they depend on is put before them.
@@ -35,7 +31,7 @@ MASKED = ("getty@.service", "serial-getty@.service", "apt-daily.timer", "apt-dai
           "systemd-networkd-wait-online.service", "systemd-pstore.service", "systemd-sysusers.service",
           "systemd-firstboot.service", "systemd-update-utmp-runlevel.service", "systemd-binfmt.service",
           "proc-sys-fs-binfmt_misc.automount", "dev-hugepages.mount", "dev-mqueue.mount",
-          "sys-fs-fuse-connections.mount", "sys-kernel-config.mount",
+          "sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "cron.service", "atd.service",
           *(f"modprobe@{m}.service" for m in ("configfs", "dm_mod", "drm", "efi_pstore", "fuse", "loop")))
 ENABLED = {"systemd-networkd.service": "multi-user.target.wants"}
 # A host with fixed addresses, those of the range. Other devices are nobody's but the tests'.
@@ -63,49 +59,9 @@ ETC = {"hostname": "victim\n",
        "ssh/sshd_config.d/range.conf": "UseDNS no\nMaxStartups 50\nPasswordAuthentication no\n"}
 
 
-class ImageError(Exception):
-    pass
-
-
-def run(*argv, **more):
-    r = subprocess.run(argv, capture_output=True, text=True, check=False, **more)
-    if r.returncode:
-        raise ImageError(f"{' '.join(argv)}: exit {r.returncode}\n{(r.stdout + r.stderr)[-3000:]}")
-    return r.stdout
-
-
-def packages():
-    with open(os.path.join(HERE, "packages"), encoding="ascii") as f:
-        return [w for w in (line.partition("#")[0].strip() for line in f) if w]
-
-
 def made_of():
-    """A hash over everything of ours that decides what the image is."""
-    h = hashlib.sha256()
-    for name in ("image.py", "packages", "init.c", "agent.c"):
-        with open(os.path.join(HERE, name), "rb") as f:
-            h.update(name.encode() + b"\0" + hashlib.sha256(f.read()).digest())
-    return h.hexdigest()
-
-
-# -- what apt of this machine says
-
-def sources():
-    """Debian's own archives as this machine's apt knows them, as lines of sources.list."""
-    shape = "$(ORIGIN)|$(CODENAME)|deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
-    lines = []
-    for row in run("apt-get", "indextargets", "--format", shape, "Created-By: Packages").splitlines():
-        origin, codename, line = row.split("|")
-        if origin == "Debian" and codename.startswith(SUITE):
-            lines.append(line)
-    if not lines:
-        raise ImageError(f"apt knows no archive of Debian {SUITE} here; run apt-get update")
-    return lines
-
-
-def apt_proxies():
-    keep = re.compile(r"Acquire::(https?|Retries)\b.*")
-    return [line for line in run("apt-config", "dump").splitlines() if keep.match(line)]
+    """Everything of ours that decides what the image is."""
+    return debian.made_of() + debian.hash_of(*(os.path.join(HERE, n) for n in ("image.py", "init.c", "agent.c")))
 
 
 def kernel_package():
@@ -119,22 +75,10 @@ def kernel_package():
 # -- the parts
 
 def make_root(root):
-    argv = ["mmdebstrap", "--variant=minbase", "--format=directory", "--include=" + ",".join(packages()),
-            "--aptopt=Acquire::Languages \"none\"", "--aptopt=APT::Install-Recommends \"0\"",
-            "--dpkgopt=force-unsafe-io"]
-    argv += [f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("man", "locale", "doc")]
-    argv += ["--aptopt=" + line for line in apt_proxies()]
-    run(*argv, SUITE, root, *sources())
-    for name, text in ETC.items():
-        path = os.path.join(root, "etc", name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        if os.path.islink(path):
-            os.unlink(path)
-        with open(path, "w", encoding="ascii") as f:
-            f.write(text)
+    run("cp", "-a", debian.ensure(), root)
+    debian.write_etc(root, ETC)
+    debian.mask_units(root, MASKED)
     units = os.path.join(root, "etc/systemd/system")
-    for unit in MASKED:
-        os.symlink("/dev/null", os.path.join(units, unit))
     for unit, wanted_by in ENABLED.items():
         os.makedirs(os.path.join(units, wanted_by), exist_ok=True)
         os.symlink("/lib/systemd/system/" + unit, os.path.join(units, wanted_by, unit))
@@ -211,48 +155,14 @@ def make_image(work):
 
 def why_not():
     """Why no image can be made here, or None."""
-    if os.geteuid() != 0:
-        return "needs root"
     if os.uname().machine != "x86_64":
         return f"the guest is an x86_64 one, this machine is {os.uname().machine}"
-    with open("/etc/os-release", encoding="utf-8") as f:
-        if f"VERSION_CODENAME={SUITE}" not in f.read():
-            return f"this is no Debian {SUITE}: build/stanch would not run in the guest"
-    return None
-
-
-@contextlib.contextmanager
-def locked():
-    os.makedirs(PLACE, exist_ok=True)
-    with open(os.path.join(PLACE, "lock"), "w", encoding="ascii") as f:
-        fcntl.flock(f, fcntl.LOCK_EX)
-        yield
-
-
-def current():
-    try:
-        with open(os.path.join(PLACE, "made-of"), encoding="ascii") as f:
-            return f.read() == made_of() and all(os.path.exists(os.path.join(PLACE, n)) for n in FILES)
-    except OSError:
-        return False
+    return debian.why_not()
 
 
 def ensure():
     """The paths of the image's files; makes them when they are not there. Waits for another maker."""
-    with locked():
-        if not current():
-            stamp = os.path.join(PLACE, "made-of")
-            with contextlib.suppress(OSError):
-                os.unlink(stamp)
-            work = os.path.join(PLACE, "work")
-            os.makedirs(work, exist_ok=True)
-            # A mount of its own namespace: gone with the process, whatever happens to it.
-            run("unshare", "--mount", "--propagation", "private", "sh", "-euc",
-                'mount -t tmpfs -o mode=755 tmpfs "$1"; exec "$0" -B "$2" --in "$1"',
-                sys.executable, work, os.path.abspath(__file__))
-            with open(stamp, "w", encoding="ascii") as f:
-                f.write(made_of())
-    return {n: os.path.join(PLACE, n) for n in FILES}
+    return debian.cached(PLACE, FILES, made_of(), __file__)
 
 
 def main():
