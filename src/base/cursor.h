@@ -75,6 +75,29 @@ static inline uint32_t load_le32(const uint8_t *p)
 	return (uint32_t)load_le16(p + 2) << 16 | load_le16(p);
 }
 
+static inline uint64_t load_le64(const uint8_t *p)
+{
+	return (uint64_t)load_le32(p + 4) << 32 | load_le32(p);
+}
+
+static inline void store_le16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)v;
+	p[1] = (uint8_t)(v >> 8);
+}
+
+static inline void store_le32(uint8_t *p, uint32_t v)
+{
+	store_le16(p, (uint16_t)v);
+	store_le16(p + 2, (uint16_t)(v >> 16));
+}
+
+static inline void store_le64(uint8_t *p, uint64_t v)
+{
+	store_le32(p, (uint32_t)v);
+	store_le32(p + 4, (uint32_t)(v >> 32));
+}
+
 static inline bool cursor_be16(struct cursor *c, uint16_t *ret)
 {
 	const uint8_t *p;

@@ -49,8 +49,40 @@ def baselines():
     put("baseline", "cut", struct.pack(">8sIII", b"STANCHBL", 1, 1, 3) + entries[:50])
 
 
+def elf_head(machine, segments, notes=b""):
+    """An ELF64 core's headers: segments are (type, flags, offset, vaddr, paddr, filesz, memsz)."""
+    head = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 4, machine, 1, 0, 64, 0, 0, 64, 56,
+                                                       len(segments), 0, 0, 0)
+    return head + b"".join(struct.pack("<IIQQQQQQ", *s, 4096) for s in segments) + notes
+
+
+def memory():
+    """/proc/iomem, headers of /proc/kcore (with and without physical addresses), notes, LiME images."""
+    put("iomem", "nested", b"00001000-0009fbff : System RAM\n00100000-1ffdffff : System RAM\n"
+        b"  01000000-01e02566 : Kernel code\n140000000-147ffffff : virtio2\n"
+        b"  140000000-147ffffff : System RAM (virtio_mem)\n")
+    put("iomem", "hidden", b"00000000-00000000 : System RAM\n  00000000-00000000 : Kernel code\n")
+    direct, none = 0xffff888000000000, (1 << 64) - 1
+    for name, told in (("told", True), ("guessed", False)):
+        put("elf_core", name, elf_head(62, [
+            (4, 0, 0x200, 0, 0, 0x100, 0),
+            (1, 7, 0x200000003000, 0xffffa00000000000, none if told else 0, 1 << 45, 1 << 45),
+            (1, 7, 0x88000004000, direct + 0x1000, 0x1000 if told else 0, 0x9e000, 0x9e000),
+            (1, 7, 0x88000103000, direct + 0x100000, 0x100000 if told else 0, 0x1fee0000, 0x1fee0000)]))
+    put("elf_core", "many", b"\x7fELF\2\1\1" + bytes(9) + struct.pack(
+        "<HHIQQQIHHHHHH", 4, 62, 1, 0, 128, 64, 0, 64, 56, 0xffff, 64, 1, 0)
+        + struct.pack("<IIQQQQIIQQ", 0, 0, 0, 0, 0, 1, 0, 2, 0, 0) + bytes(112))
+    put("elf_core", "notes", struct.pack("<III", 5, 6, 6) + b"CORE\0\0\0\0abcdef\0\0"
+        + struct.pack("<III", 11, 3, 0) + b"VMCOREINFO\0\0x=y")
+    record = struct.pack("<IIQQQ", 0x4C694D45, 1, 0x1000, 0x100f, 0) + bytes(16)
+    put("lime", "two", record + struct.pack("<IIQQQ", 0x4C694D45, 1, 0x2000, 0x2003, 0) + b"abcd")
+    put("lime", "overlap", record + record)
+    put("lime", "cut", record[:20])
+
+
 def main():
     baselines()
+    memory()
     for name, make in captures.CAPTURES.items():
         if name in ("many", "modified"):
             continue
