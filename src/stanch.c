@@ -10,15 +10,22 @@
 #include "enforce/host/holder.h"
 #include "enforce/host/host.h"
 #include "enforce/junos/junos.h"
+#include "enforce/local/local.h"
 #include "enforce/panos/panos.h"
 #include "observe/role.h"
 #include "priv/role.h"
 #include "ui/verbs.h"
 
 const struct point point_table[] = {
-    {.name = "self", .driver = &host_driver},
+    {.name = "self", .driver = &local_driver},
 };
 const size_t point_table_n = ARRAY_SIZE(point_table);
+
+/* What carries orders out at this host, in the sequence of their steps. */
+const struct local_row local_table[] = {
+    {&host_driver, 1 << VERB_ISOLATE | 1 << VERB_BLOCK, ~0u},
+    {0},
+};
 
 const struct driver_ops *const driver_table[] = {
     &aws_driver, &cli_driver, &junos_driver, &panos_driver, NULL,

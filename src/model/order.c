@@ -9,8 +9,8 @@
 #include "base/sys.h"
 
 static const char *const verb_names[_VERB_MAX] = {
-    [VERB_ISOLATE] = "isolate",
-    [VERB_BLOCK] = "block",
+    [VERB_ISOLATE] = "isolate", [VERB_BLOCK] = "block",     [VERB_FREEZE] = "freeze",
+    [VERB_KILL] = "kill",       [VERB_DISABLE] = "disable",
 };
 STRING_TABLE_DEFINE(verb, enum verb, verb_names)
 

@@ -15,7 +15,16 @@
 #include "base/table.h"
 #include "model/feed.h"
 
-enum verb { VERB_ISOLATE, VERB_BLOCK, _VERB_MAX, _VERB_INVALID = -EINVAL };
+enum verb {
+	VERB_ISOLATE,
+	VERB_BLOCK,
+	/* Of processes, services and accounts of this host: one order, one or more of them. */
+	VERB_FREEZE,  /* they stay as they are and run no more */
+	VERB_KILL,    /* frozen, captured, ended */
+	VERB_DISABLE, /* a service cannot start, an account cannot log in */
+	_VERB_MAX,
+	_VERB_INVALID = -EINVAL
+};
 STRING_TABLE_DECLARE(verb, enum verb);
 
 enum target_kind {

@@ -30,6 +30,9 @@ static const char *const dimension_names[_DIM_MAX] = {
     [DIM_FORWARDED] = "forwarded",
     [DIM_RAW] = "raw",
     [DIM_SESSIONS] = "sessions",
+    [DIM_PROCESSES] = "processes",
+    [DIM_SERVICES] = "services",
+    [DIM_LOGINS] = "logins",
 };
 STRING_TABLE_DEFINE(dimension, enum dimension, dimension_names)
 

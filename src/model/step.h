@@ -46,6 +46,9 @@ enum dimension {
 	DIM_FORWARDED,
 	DIM_RAW,
 	DIM_SESSIONS,
+	DIM_PROCESSES, /* what runs of a process, a service, an account */
+	DIM_SERVICES,  /* whether it can be started again */
+	DIM_LOGINS,    /* whether an account can come in again */
 	_DIM_MAX,
 	_DIM_INVALID = -EINVAL
 };

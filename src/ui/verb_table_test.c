@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "enforce/local/local.h"
 #include "model/driver_ops.h"
 #include "ui/args.h"
 #include "ui/guard.h"
@@ -131,16 +132,36 @@ static void examples_parse(void **state)
 	}
 }
 
+static void check_slots(const struct driver_ops *d)
+{
+	assert_non_null(d->name);
+	assert_true(d->open && d->close && d->probe && d->plan && d->prepare && d->apply);
+	assert_true(d->verify && d->undo && d->rearm && d->describe && d->strays);
+}
+
 static void every_driver_slot_is_filled(void **state)
 {
 	for (size_t i = 0; i < point_table_n; i++) {
-		const struct driver_ops *d = point_table[i].driver;
-		assert_non_null(d->name);
-		assert_true(d->open && d->close && d->probe && d->plan && d->prepare && d->apply);
-		assert_true(d->verify && d->undo && d->rearm && d->describe && d->strays);
-		assert_non_null(d->own);
+		check_slots(point_table[i].driver);
+		assert_non_null(point_table[i].driver->own);
 		assert_true(strlen(point_table[i].name) < STEP_POINT_MAX);
 	}
+	for (size_t i = 0; driver_table[i]; i++)
+		check_slots(driver_table[i]);
+}
+
+/* A step finds its driver by what its kind begins with. */
+static void drivers_of_this_host_have_names_of_their_own(void **state)
+{
+	size_t n = 0;
+	for (; local_table[n].driver; n++) {
+		check_slots(local_table[n].driver);
+		assert_true(local_table[n].verbs && local_table[n].kinds);
+		for (size_t i = 0; i < n; i++)
+			assert_string_not_equal(local_table[i].driver->name,
+			                        local_table[n].driver->name);
+	}
+	assert_true(n && n < LOCAL_DRIVERS_MAX);
 }
 
 static void guards_have_names_and_help(void **state)
@@ -160,6 +181,7 @@ int main(void)
 	    cmocka_unit_test(synopsis_and_text_agree_with_options),
 	    cmocka_unit_test(examples_parse),
 	    cmocka_unit_test(every_driver_slot_is_filled),
+	    cmocka_unit_test(drivers_of_this_host_have_names_of_their_own),
 	    cmocka_unit_test(guards_have_names_and_help),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
