@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /* Variadic calls get the one shape that we use. */
@@ -23,6 +24,11 @@ static int do_openat(int dirfd, const char *path, int flags, mode_t mode)
 static int do_ioctl(int fd, unsigned long request, void *arg)
 {
 	return ioctl(fd, request, arg);
+}
+
+static int do_setlk(int fd, struct flock *l)
+{
+	return fcntl(fd, F_SETLK, l);
 }
 
 static long do_bpf(int cmd, union bpf_attr *attr, unsigned size)
@@ -49,6 +55,15 @@ const struct sys_ops sys_kernel = {
     .rename = rename,
     .unlink = unlink,
     .mkdir = mkdir,
+    .linkat = linkat,
+    .unlinkat = unlinkat,
+    .mkdirat = mkdirat,
+    .renameat2 = renameat2,
+    .fchown = fchown,
+    .fchmod = fchmod,
+    .fsetxattr = fsetxattr,
+    .futimens = futimens,
+    .setlk = do_setlk,
     .socket = socket,
     .bind = bind,
     .connect = connect,

@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 
 union bpf_attr;
+struct flock;
 
 struct sys_ops {
 	int (*open)(const char *path, int flags, mode_t mode);
@@ -33,6 +34,16 @@ struct sys_ops {
 	int (*rename)(const char *from, const char *to);
 	int (*unlink)(const char *path);
 	int (*mkdir)(const char *path, mode_t mode);
+	int (*linkat)(int from_dir, const char *from, int to_dir, const char *to, int flags);
+	int (*unlinkat)(int dirfd, const char *path, int flags);
+	int (*mkdirat)(int dirfd, const char *path, mode_t mode);
+	int (*renameat2)(int from_dir, const char *from, int to_dir, const char *to,
+	                 unsigned flags);
+	int (*fchown)(int fd, uid_t uid, gid_t gid);
+	int (*fchmod)(int fd, mode_t mode);
+	int (*fsetxattr)(int fd, const char *name, const void *v, size_t n, int flags);
+	int (*futimens)(int fd, const struct timespec times[2]);
+	int (*setlk)(int fd, struct flock *l); /* fcntl(2), F_SETLK */
 	int (*socket)(int domain, int type, int protocol);
 	int (*bind)(int fd, const struct sockaddr *sa, socklen_t n);
 	int (*connect)(int fd, const struct sockaddr *sa, socklen_t n);

@@ -2,6 +2,7 @@
 #include "faults.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,16 @@ CALL(int, fallocate, ENOSPC, (int fd, int m, off_t o, off_t n), (fd, m, o, n))
 CALL(int, rename, EIO, (const char *a, const char *b), (a, b))
 CALL(int, unlink, EIO, (const char *p), (p))
 CALL(int, mkdir, ENOSPC, (const char *p, mode_t m), (p, m))
+CALL(int, linkat, ENOSPC, (int d, const char *a, int t, const char *b, int f), (d, a, t, b, f))
+CALL(int, unlinkat, EIO, (int d, const char *p, int f), (d, p, f))
+CALL(int, mkdirat, ENOSPC, (int d, const char *p, mode_t m), (d, p, m))
+CALL(int, renameat2, EIO, (int d, const char *a, int t, const char *b, unsigned f), (d, a, t, b, f))
+CALL(int, fchown, EPERM, (int fd, uid_t u, gid_t g), (fd, u, g))
+CALL(int, fchmod, EPERM, (int fd, mode_t m), (fd, m))
+CALL(int, fsetxattr, ENOSPC, (int fd, const char *k, const void *v, size_t n, int f),
+     (fd, k, v, n, f))
+CALL(int, futimens, EIO, (int fd, const struct timespec *t), (fd, t))
+CALL(int, setlk, ENOLCK, (int fd, struct flock *l), (fd, l))
 CALL(int, socket, EMFILE, (int d, int t, int p), (d, t, p))
 CALL(int, bind, EADDRINUSE, (int fd, const struct sockaddr *a, socklen_t n), (fd, a, n))
 CALL(int, connect, ECONNREFUSED, (int fd, const struct sockaddr *a, socklen_t n), (fd, a, n))
@@ -138,6 +149,15 @@ bool fault_arm(const char *spec)
 	    .rename = fault_rename,
 	    .unlink = fault_unlink,
 	    .mkdir = fault_mkdir,
+	    .linkat = fault_linkat,
+	    .unlinkat = fault_unlinkat,
+	    .mkdirat = fault_mkdirat,
+	    .renameat2 = fault_renameat2,
+	    .fchown = fault_fchown,
+	    .fchmod = fault_fchmod,
+	    .fsetxattr = fault_fsetxattr,
+	    .futimens = fault_futimens,
+	    .setlk = fault_setlk,
 	    .socket = fault_socket,
 	    .bind = fault_bind,
 	    .connect = fault_connect,
