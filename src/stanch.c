@@ -86,6 +86,27 @@ const struct verb_row verb_table[] = {
         .run = verb_reach,
     },
     {
+        .name = "triage",
+        .synopsis = "[--root DIR] [--since TIME] [--area AREA]…",
+        .summary = "what is on this host that should not be",
+        .text =
+            "Looks at the kernel's state, by system calls alone: no program of the host is run and "
+            "no name service asked, "
+            "nothing is changed. Each finding has its evidence, the harmless thing that looks "
+            "the same, the ATT&CK technique and the orders that would end it; those from score "
+            "0.40 are stored for `contain`.\n\n"
+            "--root looks at the files of a mounted disk; what only lives in memory is left out, "
+            "and told. --since names the time from which changes matter most. Each area "
+            "has a limit of time. Without root it does what it can, and says what it could not "
+            "see. Root in the kernel can hide from it: see the threat model.\n\n"
+            "Exit 0: nothing; 1: findings of score 0.40 or more; 5: an area could not look.",
+        .opts = triage_opts,
+        .examples = "stanch triage\nstanch triage --area processes --area sockets --json\n"
+                    "stanch triage --root /mnt/disk --since 2026-11-24T00:00:00Z",
+        .max_args = 0,
+        .run = verb_triage,
+    },
+    {
         .name = "isolate",
         .synopsis = "self|HOST [--via POINT,…] [--keep ADDR[:PORT]]… [--console] | --unit U | "
                     "--account A | --pid P | --container C",

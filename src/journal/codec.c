@@ -157,6 +157,9 @@ char *codec_finding(const struct finding *f)
 	    (json_int_t)f->bytes_in, "first", (json_int_t)f->first, "last", (json_int_t)f->last);
 	ok = ok && o && set(o, "benign", json_text(f->benign)) &&
 	     set(o, "selector", json_text(f->selector)) && set(o, "domain", json_text(f->domain)) &&
+	     (!finding_of_host(f) ||
+	      (set(o, "rule", json_text(f->rule)) && set(o, "technique", json_text(f->technique)) &&
+	       set(o, "subject", json_text(f->subject)))) &&
 	     json_object_set(o, "reasons", reasons) == 0 &&
 	     json_object_set(o, "orders", orders) == 0;
 	json_decref(reasons);
@@ -330,15 +333,17 @@ static int read_finding(json_t *root, struct finding *f, struct err *e)
 {
 	json_t *reasons, *orders = NULL; /* older journals have no orders and no domain */
 	const char *kind, *src, *dest, *benign, *selector, *domain = "";
+	const char *rule = "", *technique = "", *subject = "";
 	json_int_t out, in, first, last;
 	int proto;
 	int r = field_unpack(root, "finding", e,
 	                     "{s:s, s:F, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s?s, "
-	                     "s?o !}",
+	                     "s?o, s?s, s?s, s?s !}",
 	                     "kind", &kind, "score", &f->score, "src", &src, "dest", &dest, "proto",
 	                     &proto, "bytes_out", &out, "bytes_in", &in, "first", &first, "last",
 	                     &last, "benign", &benign, "selector", &selector, "reasons", &reasons,
-	                     "domain", &domain, "orders", &orders);
+	                     "domain", &domain, "orders", &orders, "rule", &rule, "technique",
+	                     &technique, "subject", &subject);
 	if (r)
 		return r;
 	int k = finding_kind_parse(kind);
@@ -351,12 +356,20 @@ static int read_finding(json_t *root, struct finding *f, struct err *e)
 	f->first = (usec_t)first;
 	f->last = (usec_t)last;
 	r = read_ends(src, dest, f, e);
-	if (!r)
-		r = field_copy(f->benign, sizeof f->benign, benign, "benign", e);
-	if (!r)
-		r = field_copy(f->selector, sizeof f->selector, selector, "selector", e);
-	if (!r)
-		r = field_copy(f->domain, sizeof f->domain, domain, "domain", e);
+	const struct {
+		char *dst;
+		size_t n;
+		const char *text, *what;
+	} words[] = {
+	    {f->benign, sizeof f->benign, benign, "benign"},
+	    {f->selector, sizeof f->selector, selector, "selector"},
+	    {f->domain, sizeof f->domain, domain, "domain"},
+	    {f->rule, sizeof f->rule, rule, "rule"},
+	    {f->technique, sizeof f->technique, technique, "technique"},
+	    {f->subject, sizeof f->subject, subject, "subject"},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(words) && !r; i++)
+		r = field_copy(words[i].dst, words[i].n, words[i].text, words[i].what, e);
 	if (!r)
 		r = read_lines(reasons, "reasons", f->reasons, FINDING_REASONS_MAX, &f->n_reasons,
 		               e);

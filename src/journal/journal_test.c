@@ -352,7 +352,21 @@ static void findings_and_notes(void **state)
 	assert_int_equal(journal_put_finding(j, &f, &e), 0);
 	assert_int_equal(journal_get_finding(j, 2, &g, &e), 0);
 	assert_memory_equal(&f, &g, sizeof f);
-	assert_int_equal(journal_get_finding(j, 3, &g, &e), -ENOENT);
+	struct finding h = {.kind = FINDING_PROCESS,
+	                    .score = 0.95,
+	                    .rule = "reverse_shell",
+	                    .technique = "T1059.004",
+	                    .subject = "bash (pid 12)",
+	                    .selector = "pid:12:345"};
+	finding_order(&h, "kill %d", 12);
+	assert_int_equal(journal_put_finding(j, &h, &e), 0);
+	assert_int_equal(journal_get_finding(j, 3, &g, &e), 0);
+	assert_memory_equal(g.rule, h.rule, sizeof(g.rule));
+	assert_string_equal(g.technique, h.technique);
+	assert_string_equal(g.subject, h.subject);
+	assert_string_equal(g.selector, h.selector);
+	assert_true(finding_same(&g, &h) && finding_of_host(&g));
+	assert_int_equal(journal_get_finding(j, 4, &g, &e), -ENOENT);
 	assert_int_equal(journal_note(j, "order", "o1", "{}", &e), -EINVAL);
 	assert_int_equal(journal_note(j, "journal.fallback", "o1", "{}", &e), -EINVAL);
 	assert_int_equal(journal_note(j, "drift", "o1", "{}", &e), 0);

@@ -14,6 +14,12 @@ static const char *const finding_kind_names[_FINDING_MAX] = {
     [FINDING_LATERAL] = "lateral",
     [FINDING_MISMATCH] = "mismatch",
     [FINDING_TAMPER] = "tamper",
+    [FINDING_PROCESS] = "process",
+    [FINDING_SOCKET] = "socket",
+    [FINDING_KERNEL] = "kernel",
+    [FINDING_LOGIN] = "login",
+    [FINDING_PERSISTENCE] = "persistence",
+    [FINDING_ACCOUNT] = "account",
 };
 STRING_TABLE_DEFINE(finding_kind, enum finding_kind, finding_kind_names)
 
@@ -51,8 +57,23 @@ static bool about_domain(const struct finding *f)
 	       (f->kind == FINDING_BEACON && f->dest.port == 53 && f->domain[0]);
 }
 
+const char *finding_advice(const struct finding *f)
+{
+	return f->score >= FINDING_SCORE_ACT    ? "act"
+	       : f->score >= FINDING_SCORE_LOOK ? "look"
+	                                        : "note";
+}
+
+bool finding_of_host(const struct finding *f)
+{
+	return f->kind >= FINDING_PROCESS && f->kind <= FINDING_ACCOUNT;
+}
+
 bool finding_same(const struct finding *a, const struct finding *b)
 {
+	if (finding_of_host(a))
+		return a->kind == b->kind && !strcmp(a->rule, b->rule) &&
+		       !strcmp(a->selector, b->selector);
 	if (a->kind != b->kind || !addr_equal(&a->src.addr, &b->src.addr) ||
 	    about_domain(a) != about_domain(b))
 		return false;

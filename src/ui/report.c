@@ -165,21 +165,30 @@ static int html_finding(struct session *s, unsigned id, struct buf *out, struct 
 
 	if (r < 0)
 		return r;
-	buf_addf(out, "<h2>f%u %s, score <span class=\"%s\">%.2f</span>: ", id,
-	         finding_kind_str(f.kind), f.score >= FINDING_SCORE_ACT ? "failed" : "partial",
-	         f.score);
-	html_escape(addr_str(&f.src.addr, src), out);
-	buf_addf(out, " &rarr; ");
-	html_escape(f.domain[0]          ? f.domain
-	            : f.dest.addr.family ? addr_str(&f.dest.addr, dest)
-	                                 : "many",
-	            out);
+	buf_addf(out, "<h2>f%u ", id);
+	html_escape(finding_of_host(&f) ? f.rule : finding_kind_str(f.kind), out);
+	buf_addf(out, ", score <span class=\"%s\">%.2f</span>: ",
+	         f.score >= FINDING_SCORE_ACT ? "failed" : "partial", f.score);
+	if (finding_of_host(&f)) {
+		html_escape(f.subject, out);
+	} else {
+		html_escape(addr_str(&f.src.addr, src), out);
+		buf_addf(out, " &rarr; ");
+		html_escape(f.domain[0]          ? f.domain
+		            : f.dest.addr.family ? addr_str(&f.dest.addr, dest)
+		                                 : "many",
+		            out);
+	}
 	buf_addf(out, "</h2>\n<p>%s to %s</p>\n<ul>\n", time_str(f.first, first),
 	         time_str(f.last, last));
 	for (size_t i = 0; i < f.n_reasons; i++)
 		element(out, "li", f.reasons[i]);
 	buf_addf(out, "</ul>\n<p>Harmless if: ");
 	html_escape(f.benign, out);
+	if (f.technique[0]) {
+		buf_addf(out, ". ATT&amp;CK ");
+		html_escape(f.technique, out);
+	}
 	buf_addf(out, "</p>\n");
 	return 0;
 }

@@ -7,6 +7,8 @@
 #include "ui/verb.h"
 
 extern const struct opt rates_opts[], watch_opts[], reach_opts[];
+extern const struct opt triage_opts[];
+int verb_triage(struct ctx *c, const struct args *a);
 int verb_rates(struct ctx *c, const struct args *a);
 int verb_watch(struct ctx *c, const struct args *a);
 int verb_reach(struct ctx *c, const struct args *a);

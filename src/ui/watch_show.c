@@ -174,6 +174,51 @@ static json_t *finding_json(const struct finding *f, bool final)
 	return o;
 }
 
+static json_t *host_finding_json(const struct finding *f)
+{
+	char now[TIME_STR_MAX], id[16];
+	json_t *reasons = json_array(), *orders = json_array(), *o;
+
+	for (size_t i = 0; i < f->n_reasons; i++)
+		json_array_append_new(reasons, json_string(f->reasons[i]));
+	for (size_t i = 0; i < f->n_orders; i++)
+		json_array_append_new(orders, json_string(f->orders[i]));
+	o = json_pack("{s:s s:s s:s s:s s:f s:s s:s s:s s:o s:s s:s s:o}", "timestamp",
+	              time_str(wall_now(), now), "event_type", "finding", "kind",
+	              finding_kind_str(f->kind), "rule", f->rule, "score", f->score, "advice",
+	              finding_advice(f), "subject", f->subject, "technique", f->technique,
+	              "reasons", reasons, "benign", f->benign, "selector", f->selector, "orders",
+	              orders);
+	if (o && f->id) {
+		snprintf(id, sizeof(id), "f%u", f->id);
+		json_object_set_new(o, "id", json_string(id));
+	}
+	return o;
+}
+
+void show_host_finding(struct out *o, const struct finding *f)
+{
+	enum out_style style = f->score >= FINDING_SCORE_ACT    ? STYLE_BAD
+	                       : f->score >= FINDING_SCORE_LOOK ? STYLE_WARN
+	                                                        : STYLE_FAINT;
+	char id[16] = "";
+
+	if (o->json) {
+		out_json(o, host_finding_json(f));
+		return;
+	}
+	if (f->id)
+		snprintf(id, sizeof(id), "f%u  ", f->id);
+	out_line(o, "%s%s%s  score %.2f  %s: %s%s", out_on(o, style), id, finding_advice(f),
+	         f->score, f->rule, f->subject, out_off(o, style));
+	for (size_t i = 0; i < f->n_reasons; i++)
+		out_line(o, "    %s", f->reasons[i]);
+	out_line(o, "    harmless if: %s%s%s", f->benign, f->technique[0] ? "; ATT&CK " : "",
+	         f->technique);
+	for (size_t i = 0; i < f->n_orders; i++)
+		out_line(o, "    %s stanch %s", i ? "or:       " : "to end it:", f->orders[i]);
+}
+
 static const char *finding_whom(const struct finding *f, char dst[static ADDR_STR_MAX])
 {
 	if (f->domain[0])

@@ -19,6 +19,8 @@ bool place_text(const struct geo *g, const struct addr *a, char *dst, size_t n);
 void show_flow_json(FILE *to, const struct seen_flow *w, const struct geo *geo);
 /* final: the numbers will not change any more. */
 void show_finding(struct out *o, const struct finding *f, bool final);
+/* The same for one of a host (finding_of_host). */
+void show_host_finding(struct out *o, const struct finding *f);
 /* Something that a person should know about how the source was read. */
 void show_note(struct out *o, const char *text);
 /* l: what was seen, but not kept; blind: what this tier does not see, NULL where nobody looked for
