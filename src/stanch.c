@@ -2,6 +2,7 @@
 /* Composition root: the points, roles and verbs of this build, and main. */
 #include <string.h>
 
+#include "acquire/captures.h"
 #include "base/table.h"
 #include "enforce/aws/aws.h"
 #include "enforce/feed/fetch.h"
@@ -29,6 +30,11 @@ const struct local_row local_table[] = {
 
 const struct driver_ops *const driver_table[] = {
     &aws_driver, &cli_driver, &junos_driver, &panos_driver, NULL,
+};
+
+const struct capture_ops *const capture_table[] = {
+    &capture_disk,
+    NULL,
 };
 
 const struct verb_row verb_table[] = {
@@ -188,6 +194,26 @@ const struct verb_row verb_table[] = {
         .run = verb_contain,
     },
     {
+        .name = "acquire",
+        .synopsis = "disk DEV --to DIR [--resume EVIDENCE] [--examiner NAME] [--case ID]",
+        .summary = "take evidence into a signed bundle",
+        .text = "Writes the bundle DIR/INCIDENT/eN: what was taken under data/, with a log of each "
+                "action; a manifest of every file with its SHA-256 under a Merkle root, signed by "
+                "this state directory's key; lists for sha256sum -c and BagIt; and a request for a "
+                "time stamp (RFC 3161) to be sent when there is a network again. The journal "
+                "knows the manifest's hash. stanch verify DIR/INCIDENT/eN checks it on any "
+                "machine.\n\n"
+                "disk: a device or an image file, opened for reading only. Exit 5: "
+                "something could not be read; it is named.",
+        .opts = acquire_opts,
+        .examples = "stanch acquire disk /dev/sdb --to /mnt/evidence --examiner Avery --case "
+                    "2026-017",
+        .flags = VERB_CHANGES,
+        .min_args = 1,
+        .max_args = 2,
+        .run = verb_acquire,
+    },
+    {
         .name = "status",
         .synopsis = "[ORDER… | ADDRESS]",
         .summary = "what holds, read back from the kernel, and which clocks run",
@@ -204,13 +230,19 @@ const struct verb_row verb_table[] = {
     },
     {
         .name = "verify",
-        .synopsis = "ORDER… | journal [--head HASH]",
-        .summary = "read the kernel or the journal back and name what differs",
-        .text = "ORDER: reads the kernel back and names drift (exit 1). journal: checks the hash "
-                "chain and its signature (exit 6 when they do not match); root on this host can "
-                "sign anew, so give --head with a hash that was noted elsewhere.",
+        .synopsis = "ORDER… | EVIDENCE… [--key HEX] | journal [--head HASH]",
+        .summary = "read the kernel, evidence or the journal back: what differs",
+        .text =
+            "ORDER: reads the kernel back and names drift (exit 1). EVIDENCE (e1, or the path of "
+            "a bundle or of an incident's folder, on any machine and offline): reads every "
+            "byte again and names each file that was changed, removed or added (exit 6); of a "
+            "path give --key, the key that was noted when it was taken. journal: checks the hash "
+            "chain and its signature (exit 6 when they do not match); root on this host can "
+            "sign anew, so give --head with a hash that was noted elsewhere.",
         .opts = verify_opts,
-        .examples = "stanch verify o1\nstanch verify journal --head HASH",
+        .examples =
+            "stanch verify o1\nstanch verify e1\nstanch verify /mnt/evidence/2026-11-24-web01/e1\n"
+            "stanch verify journal --head HASH",
         .min_args = 1,
         .max_args = -1,
         .run = verb_verify,

@@ -23,6 +23,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "model/evidence.h"
 #include "model/finding.h"
 #include "model/order.h"
 #include "model/step.h"
@@ -89,6 +90,15 @@ int journal_put_step(struct journal *j, const struct step *s, struct err *e);
 int journal_put_pending(struct journal *j, unsigned id, const char *what, struct err *e);
 int journal_get_pending(struct journal *j, unsigned id, char ret[static 32], struct err *e);
 int journal_put_finding(struct journal *j, struct finding *f, struct err *e); /* gives the id */
+/* Evidence as it now stands; a new one (id 0) gets its id. Each call is an entry, the last one of
+ * an id is what holds. */
+int journal_put_evidence(struct journal *j, struct evidence *v, struct err *e);
+/* -ENOENT. ret_incident may be NULL, else INCIDENT_ID_MAX bytes. */
+int journal_get_evidence(struct journal *j, unsigned id, struct evidence *ret, char *ret_incident,
+                         struct err *e);
+/* Ids, ascending; incident NULL: of all. Freed by the caller. */
+int journal_list_evidence(struct journal *j, const char *incident, unsigned **ret, size_t *ret_n,
+                          struct err *e);
 /* Anything else that must not be forgotten: evidence read before it is destroyed, drift, operator's
  * words. body is JSON. */
 int journal_note(struct journal *j, const char *kind, const char *subject, const char *body,

@@ -17,7 +17,7 @@
 
 #define RAW_LEN      32
 #define DER_HEAD_MAX 16
-#define PEM_MAX      256
+#define PEM_MAX      SEAL_PEM_MAX
 
 struct seal_key {
 	EVP_PKEY *pkey;
@@ -183,15 +183,52 @@ static int key_from_file(const char *dir, const struct form *f, struct seal_key 
 	return key_wrap(p, ret, e);
 }
 
-static int public_write(const char *dir, const struct seal_key *k, struct err *e)
+static int public_raw(const struct seal_key *k, uint8_t raw[static RAW_LEN], struct err *e)
 {
-	uint8_t raw[RAW_LEN];
-	size_t n = sizeof raw;
-	char pem[PEM_MAX];
+	size_t n = RAW_LEN;
 	if (!EVP_PKEY_get_raw_public_key(k->pkey, raw, &n) || n != RAW_LEN)
 		return err_set(e, -EIO, "cannot derive the public key");
+	return 0;
+}
+
+int seal_pub_text(const struct seal_key *k, char ret[static SEAL_PEM_MAX], struct err *e)
+{
+	uint8_t raw[RAW_LEN];
+	int r = public_raw(k, raw, e);
+	if (!r)
+		pem_write(&form_public, raw, ret);
+	return r;
+}
+
+int seal_fingerprint(const struct seal_key *k, char ret[static SHA256_HEX_MAX], struct err *e)
+{
+	uint8_t raw[RAW_LEN], hash[SHA256_LEN];
+	int r = public_raw(k, raw, e);
+	if (!r && (r = sha256_of(raw, sizeof raw, hash)))
+		return err_set(e, r, "cannot hash a public key");
+	if (!r)
+		hex_encode(hash, sizeof hash, ret);
+	return r;
+}
+
+int seal_pub_from_text(const char *text, struct seal_key **ret, struct err *e)
+{
+	uint8_t raw[RAW_LEN];
+	char again[PEM_MAX];
+	if (pem_read(&form_public, text, raw))
+		return err_set(e, -EBADMSG, "not an Ed25519 public key as stanch writes it");
+	pem_write(&form_public, raw, again);
+	if (strcmp(again, text) != 0)
+		return err_set(e, -EBADMSG, "not an Ed25519 public key as stanch writes it");
+	return key_wrap(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, raw, RAW_LEN), ret, e);
+}
+
+static int public_write(const char *dir, const struct seal_key *k, struct err *e)
+{
+	char pem[PEM_MAX];
+	int r = seal_pub_text(k, pem, e);
 	/* Not synced: it is written again from the private half where it does not read. */
-	return file_write(dir, &form_public, pem, pem_write(&form_public, raw, pem), false, e);
+	return r ? r : file_write(dir, &form_public, pem, strlen(pem), false, e);
 }
 
 int seal_key_new(struct seal_key **ret, struct err *e)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "seal/sha256.h"
 
 #define SEAL_SIGNATURE_LEN 64
 
@@ -22,6 +23,13 @@ struct seal_key; /* a private or a public key */
 int seal_key_open(const char *dir, bool create, struct seal_key **ret, struct err *e);
 /* Reads DIR/key.pub: verifies only. */
 int seal_pub_open(const char *dir, struct seal_key **ret, struct err *e);
+/* The public half as key.pub's text has it, with its end; and a key from such a text: verifies
+ * only. -EBADMSG: not in that form, to the byte. */
+#define SEAL_PEM_MAX 256
+int seal_pub_text(const struct seal_key *k, char ret[static SEAL_PEM_MAX], struct err *e);
+int seal_pub_from_text(const char *text, struct seal_key **ret, struct err *e);
+/* SHA-256 over the 32 bytes of the public half, in hex: what people compare. */
+int seal_fingerprint(const struct seal_key *k, char ret[static SHA256_HEX_MAX], struct err *e);
 /* A key in memory only. */
 int seal_key_new(struct seal_key **ret, struct err *e);
 void seal_key_free(struct seal_key *k); /* takes NULL */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/table.h"
+#include "ui/evidence.h"
 #include "ui/report.h"
 #include "ui/show.h"
 #include "ui/verbs.h"
@@ -125,7 +126,8 @@ static int do_show(struct ctx *c, struct session *s, const char *name)
 	out_table_print(&c->out, &t);
 	out_table_free(&t);
 	free(ids);
-	return EXIT_DONE;
+	r = evidence_list(c, s, v.name, &e);
+	return r < 0 ? ctx_fail(c, ctx_exit_of(r), &e) : EXIT_DONE;
 }
 
 /* --- report --- */

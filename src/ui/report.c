@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ui/evidence.h"
 #include "ui/show.h"
 
 #define BODY_SHOWN 600
@@ -261,6 +262,8 @@ int report_html(struct session *s, const char *incident, struct buf *out, struct
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = html_order(s, ids[i], out, e);
 	free(ids);
+	if (r == 0)
+		r = evidence_html(s, incident, out, e);
 	buf_addf(out, "<h2>Timeline of the journal</h2>\n<table><tr><th>Seq</th><th>Time</th>"
 	              "<th>Kind</th><th>About</th><th>Hash and entry</th></tr>\n");
 	struct walk w = {.html = out};
@@ -293,18 +296,20 @@ int report_json(struct session *s, const char *incident, json_t **ret, struct er
 	unsigned *ids = NULL;
 	size_t n = 0;
 	char head[HASH_HEX_MAX] = "";
-	json_t *orders = json_array();
+	json_t *orders = json_array(), *evidence = NULL;
 	struct walk w = {.json = json_array()};
 	int r = journal_list_orders(s->journal, incident, false, &ids, &n, e);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = json_one(s, ids[i], orders, e);
 	free(ids);
 	if (r == 0)
+		r = evidence_array(s, incident, &evidence, e);
+	if (r == 0)
 		r = journal_walk(s->journal, 0, walk_entry, &w, e);
 	journal_head(s->journal, head, NULL);
-	json_t *all =
-	    json_pack("{s:s, s:s, s:s, s:o, s:o}", "event_type", "report", "incident", incident,
-	              "journal_head", head, "orders", orders, "entries", w.json);
+	json_t *all = json_pack("{s:s, s:s, s:s, s:o, s:o?, s:o}", "event_type", "report",
+	                        "incident", incident, "journal_head", head, "orders", orders,
+	                        "evidence", evidence, "entries", w.json);
 	if (r < 0 || !all) {
 		json_decref(all);
 		return r < 0 ? r : err_set(e, -ENOMEM, "out of memory");

@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "ui/ctx.h"
+#include "ui/evidence.h"
 #include "ui/show.h"
 #include "ui/verbs.h"
 #include "ui/whence.h"
 
 const struct opt verify_opts[] = {
+    {"key", 0, OPT_TEXT, "HEX", "EVIDENCE: the key that must have signed"},
     {"head", 0, OPT_TEXT, "HASH", "journal: a hash noted elsewhere must stand in the chain"},
     {NULL},
 };
@@ -335,6 +337,21 @@ static int verify_order(struct ctx *c, struct session *s, unsigned id)
 	return code;
 }
 
+static int verify_evidences(struct ctx *c, const struct args *a)
+{
+	int worst = EXIT_DONE;
+	for (size_t i = 0; i < a->n_pos; i++) {
+		if (!evidence_meant(a->pos[i])) {
+			out_error(&c->out, "verify takes orders or evidence, not both at once: %s",
+			          a->pos[i]);
+			return EXIT_USAGE;
+		}
+		int code = evidence_verify(c, a->pos[i], args_text(a, "key", NULL));
+		worst = code > worst ? code : worst;
+	}
+	return worst;
+}
+
 int verb_verify(struct ctx *c, const struct args *a)
 {
 	struct err e = {0};
@@ -349,6 +366,8 @@ int verb_verify(struct ctx *c, const struct args *a)
 		out_error(&c->out, "--head goes with: stanch verify journal --head HASH");
 		return EXIT_USAGE;
 	}
+	if (evidence_meant(a->pos[0]))
+		return verify_evidences(c, a);
 	int worst = EXIT_DONE;
 	int r = pick_orders(c, a, &s, &ids, &n, &e);
 	if (r == 0)

@@ -72,6 +72,9 @@ extern const struct point point_table[];
 extern const size_t point_table_n;
 /* The drivers that the configuration's points may name; ended by NULL. Defined in stanch.c. */
 extern const struct driver_ops *const driver_table[];
+/* The kinds of evidence that `acquire` takes; ended by NULL. Defined in stanch.c. */
+struct capture_ops;
+extern const struct capture_ops *const capture_table[];
 
 int ui_main(int argc, char **argv);
 

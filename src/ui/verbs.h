@@ -28,5 +28,7 @@ extern const struct opt points_opts[];
 int verb_points(struct ctx *c, const struct args *a);
 int verb_reassert(struct ctx *c, const struct args *a);
 int verb_guard(struct ctx *c, const struct args *a);
+extern const struct opt acquire_opts[];
+int verb_acquire(struct ctx *c, const struct args *a);
 
 #endif
