@@ -2,6 +2,7 @@
 #include "kern/diag.h"
 
 #include <linux/packet_diag.h>
+#include <linux/unix_diag.h>
 #include <linux/tcp.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ STRING_TABLE_DEFINE(diag_state, unsigned, state_names)
 struct reading {
 	diag_sock_fn sock;
 	diag_packet_fn packet;
+	diag_unix_fn joined;
 	void *arg;
 	int proto;
 	bool stopped;
@@ -295,6 +297,55 @@ static int on_packet(const struct nlmsghdr *h, void *arg)
 	mnl_attr_parse(h, sizeof *m, read_packet_attr, &p);
 	r->stopped = !r->packet(r->arg, &p);
 	return MNL_CB_OK;
+}
+
+static int read_unix_attr(const struct nlattr *a, void *arg)
+{
+	uint64_t *peer = arg;
+
+	if (mnl_attr_get_type(a) == UNIX_DIAG_PEER &&
+	    mnl_attr_get_payload_len(a) >= sizeof(uint32_t))
+		*peer = mnl_attr_get_u32(a);
+	return MNL_CB_OK;
+}
+
+static int on_unix(const struct nlmsghdr *h, void *arg)
+{
+	struct reading *r = arg;
+	const struct unix_diag_msg *m = mnl_nlmsg_get_payload(h);
+	uint64_t peer = 0;
+
+	if (h->nlmsg_len < mnl_nlmsg_size(sizeof *m)) {
+		errno = EBADMSG;
+		return MNL_CB_ERROR;
+	}
+	mnl_attr_parse(h, sizeof *m, read_unix_attr, &peer);
+	if (!r->stopped && peer)
+		r->stopped = !r->joined(r->arg, m->udiag_ino, peer);
+	return MNL_CB_OK;
+}
+
+int diag_unix(struct nl *nl, diag_unix_fn cb, void *arg, struct err *e)
+{
+	char bytes[128] = {0};
+	struct nlmsghdr *h = mnl_nlmsg_put_header(bytes);
+	h->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	struct unix_diag_req *q = mnl_nlmsg_put_extra_header(h, sizeof *q);
+	q->sdiag_family = AF_UNIX;
+	q->udiag_states = UINT32_MAX;
+	q->udiag_show = UDIAG_SHOW_PEER;
+	struct reading r = {.joined = cb, .arg = arg};
+	struct link_up l;
+	struct err why = {0};
+	int code = link_up_open(&l, nl, &why);
+	if (code == 0)
+		code = nl_talk(l.nl, h, on_unix, &r, &why);
+	link_up_close(&l);
+	if (code == 0)
+		return 0;
+	err_set(e, code, "%s", why.text);
+	return refused(code, "unix", e);
 }
 
 int diag_packet(struct nl *nl, diag_packet_fn cb, void *arg, struct err *e)

@@ -106,4 +106,10 @@ typedef bool (*diag_packet_fn)(void *arg, const struct diag_packet *p);
 /* Packet sockets (AF_PACKET). -EOPNOTSUPP: this kernel has no packet_diag. */
 int diag_packet(struct nl *nl, diag_packet_fn cb, void *arg, struct err *e);
 
+/* Inode of a connected unix socket and of the one that it is connected with. */
+typedef bool (*diag_unix_fn)(void *arg, uint64_t inode, uint64_t peer);
+
+/* Unix sockets that are connected. -EOPNOTSUPP: this kernel has no unix_diag. */
+int diag_unix(struct nl *nl, diag_unix_fn cb, void *arg, struct err *e);
+
 #endif

@@ -3,6 +3,20 @@
 
 const struct triage_area triage_areas[] = {
     {
+        .name = "processes",
+        .run = area_processes,
+        .rules = process_rules,
+        .limit = 20 * USEC_PER_SEC,
+        .needs = "root, for the programs and descriptors of others",
+    },
+    {
+        .name = "sockets",
+        .run = area_sockets,
+        .rules = socket_rules,
+        .limit = 20 * USEC_PER_SEC,
+        .needs = "root, for the owners of sockets; CAP_BPF for programs",
+    },
+    {
         .name = "kernel",
         .run = area_kernel,
         .rules = kernel_rules,

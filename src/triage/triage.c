@@ -15,6 +15,7 @@
 
 #include "base/sys.h"
 #include "kern/proc.h"
+#include "triage/procs.h"
 
 int triage_area_parse(const char *name)
 {
@@ -266,6 +267,7 @@ int triage_run(const struct triage_config *c, struct err *e)
 	for (int i = 0; !r && triage_areas[i].name; i++)
 		if (!c->areas || c->areas & UINT64_C(1) << i)
 			run_area(&t, c, &triage_areas[i]);
+	procs_free(t.procs);
 	sys_closep(&t.proc);
 	sys_closep(&t.root);
 	return r;

