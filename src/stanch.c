@@ -13,6 +13,7 @@
 #include "enforce/junos/junos.h"
 #include "enforce/local/local.h"
 #include "enforce/panos/panos.h"
+#include "enforce/process/process.h"
 #include "observe/role.h"
 #include "priv/role.h"
 #include "ui/verbs.h"
@@ -25,6 +26,8 @@ const size_t point_table_n = ARRAY_SIZE(point_table);
 /* What carries orders out at this host, in the sequence of their steps. */
 const struct local_row local_table[] = {
     {&host_driver, 1 << VERB_ISOLATE | 1 << VERB_BLOCK, ~0u},
+    {&process_driver, 1 << VERB_FREEZE | 1 << VERB_KILL,
+     1 << TARGET_PROCESS | 1 << TARGET_UNIT | 1 << TARGET_ACCOUNT},
     {0},
 };
 
@@ -177,6 +180,50 @@ const struct verb_row verb_table[] = {
         .min_args = 0,
         .max_args = -1,
         .run = verb_block,
+    },
+    {
+        .name = "freeze",
+        .synopsis = "PID… | service UNIT | account NAME [--for DUR] [--confirm-within DUR]",
+        .summary = "stop processes, a service, an account where they are; undone exactly",
+        .text =
+            "Moves the processes, each with what descends from it, those of a unit, or all with "
+            "the account's uid (any of the four) into a frozen cgroup of stanch's own, again and "
+            "again until none is new, and reads back that the kernel has frozen it. They run no "
+            "more and stay as they are: memory, files and connections can be looked at. SIGCONT, "
+            "systemctl stop and thaw, and a partner that would start them anew do not reach "
+            "them. Undo moves each back into the cgroup that it came from.\n\n"
+            "Its connections stay open at the far end: isolate it first. Nothing in the kernel "
+            "ends a freeze by itself: when its time has come the guard does, or the next "
+            "command.\n\n"
+            "Refused (exit 3): process 1, the kernel's own, root as an account, this command and "
+            "what started it, what serves your session, and daemons that the host cannot do "
+            "without (--force daemon).",
+        .opts = freeze_opts,
+        .examples = "stanch freeze 4711 --dry-run\nstanch freeze service nginx --for 2h\n"
+                    "stanch freeze account mallory --yes",
+        .flags = VERB_CHANGES,
+        .min_args = 1,
+        .max_args = -1,
+        .run = verb_freeze,
+    },
+    {
+        .name = "kill",
+        .synopsis = "PID… | service UNIT | account NAME",
+        .summary = "freeze, capture, then end processes, a service or an account",
+        .text =
+            "Freezes as `freeze` does; then writes into the journal what /proc tells of each "
+            "process (program with its SHA-256, and its bytes where no file has them any more, "
+            "arguments, environment, maps, descriptors, sockets, status); only then ends all of "
+            "them at once by cgroup.kill, and looks again. Of a pair that starts each other anew "
+            "none is left: give both. Memory is not captured: see stanch acquire.\n\n"
+            "What was ended cannot be brought back: there is no undo. Where the journal cannot "
+            "take the capture nothing is ended, and what was caught stays frozen (exit 5). "
+            "Refused is what freeze refuses.",
+        .examples = "stanch kill 4711 4712 --dry-run\nstanch kill service xmrig --yes",
+        .flags = VERB_CHANGES,
+        .min_args = 1,
+        .max_args = -1,
+        .run = verb_kill,
     },
     {
         .name = "contain",

@@ -31,7 +31,7 @@ int run_prepare(struct run *r, struct err *e)
 	for (size_t i = 0; i < r->p->n_steps; i++) {
 		struct step *s = &r->p->steps[i];
 		struct err why = {0};
-		if (!run_has(r, s))
+		if (!run_has(r, s) || s->late)
 			continue;
 		int x = prepare(r, s, &why);
 		if (x && (s->required || r->o->all_or_nothing))
@@ -87,6 +87,22 @@ static bool give_up(struct run *r, size_t from)
 	return false;
 }
 
+/* What it is about to destroy is on disk first, as with the others. */
+static bool prepared_late(struct run *r, struct step *s)
+{
+	struct err why = {0};
+	if (!s->late)
+		return true;
+	int x = prepare(r, s, &why);
+	if (!x)
+		x = run_store(r, &why);
+	if (!x)
+		return true;
+	step_problem(s, why.text);
+	run_step(r, s, EVENT_APPLY_FAILED);
+	return false;
+}
+
 /* The way in is tried as soon as all that can be taken back is in force, before the rest. */
 bool run_apply(struct run *r, management_check_fn check, void *arg)
 {
@@ -100,7 +116,8 @@ bool run_apply(struct run *r, management_check_fn check, void *arg)
 			if (!way_in_is_open(r, check, arg))
 				return give_up(r, i);
 		}
-		run_step(r, s, EVENT_RECORDED);
+		if (prepared_late(r, s))
+			run_step(r, s, EVENT_RECORDED);
 		if (!step_suffices(r, s)) {
 			run_say(r, "o%u: %s%s%s: %s", r->o->id, r->point ? r->point : "",
 			        r->point ? ": " : "", s->kind,

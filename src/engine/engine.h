@@ -8,7 +8,8 @@
  *  2. Every transition goes through one table [state][event] → {next, action}.
  *  3. engine_recover runs before every command that changes something: each INTENT or UNDOING left
  *     by a dead process is *verified*, then finished or undone, and is named in the report.
- *  4. At most three syncs for a whole order: all INTENTs, all results, (hold).
+ *  4. At most three syncs for a whole order: all INTENTs, all results, (hold); and one for each
+ * step that is prepared late.
  *  5. Steps are undone in reverse order. An order whose required step failed is undone whole.
  */
 #ifndef STANCH_ENGINE_ENGINE_H

@@ -15,6 +15,7 @@
 #define FILE_MAX 8192
 #define PROCS    "cgroup.procs"
 #define REMOVED  " (deleted)"
+#define POLL_MS  5
 
 static bool component_ok(const char *s, size_t n)
 {
@@ -273,6 +274,69 @@ int cgtree_make(int fd, const char *name, struct err *e)
 	if (sys->mkdir(path, 0755) < 0 && errno != EEXIST)
 		return err_set(e, -errno, "making cgroup %s: %s", name, strerror(errno));
 	return 0;
+}
+
+static int put_file(int fd, const char *name, const char *text)
+{
+	_cleanup_close_ int file = sys->openat(fd, name, O_WRONLY | O_CLOEXEC, 0);
+	size_t n = strlen(text);
+	return file < 0 || sys->write(file, text, n) != (ssize_t)n ? -errno : 0;
+}
+
+/* Such a line of cgroup.events or cgroup.freeze says 1; -errno: it cannot be told. */
+static int flag_of(int fd, const char *name, const char *key)
+{
+	char text[256];
+	_cleanup_close_ int file = sys->openat(fd, name, O_RDONLY | O_CLOEXEC, 0);
+	ssize_t n = file < 0 ? -errno : read_file(file, text, sizeof text);
+	if (n < 0)
+		return (int)n;
+	const char *at = strstr(text, key);
+	return at && at[strlen(key)] == '1';
+}
+
+/* Waits until the line says `want`; 0, -ETIME. */
+static int wait_event(int fd, const char *key, int want, unsigned wait_ms)
+{
+	for (unsigned waited = 0;; waited += POLL_MS) {
+		int is = flag_of(fd, "cgroup.events", key);
+		if (is < 0 || is == want)
+			return is < 0 ? is : 0;
+		if (waited >= wait_ms)
+			return -ETIME;
+		(void)sys->poll(NULL, 0, POLL_MS);
+	}
+}
+
+int cgtree_freeze(int fd, bool on, struct err *e)
+{
+	int r = put_file(fd, "cgroup.freeze", on ? "1" : "0");
+	return r < 0 ? err_set(e, r, "%s a cgroup: %s", on ? "freezing" : "thawing", strerror(-r))
+	             : 0;
+}
+
+int cgtree_frozen(int fd, unsigned wait_ms, struct err *e)
+{
+	int asked = flag_of(fd, "cgroup.freeze", "");
+	int r = asked < 0 ? asked : asked ? wait_event(fd, "frozen ", 1, wait_ms) : -ENOENT;
+	if (r == -ETIME)
+		return err_set(e, -EINPROGRESS, "a process waits in the kernel and is not frozen");
+	return r < 0 ? err_set(e, r, "a cgroup is not frozen: %s",
+	                       r == -ENOENT ? "somebody thawed it" : strerror(-r))
+	             : 0;
+}
+
+int cgtree_kill(int fd, unsigned wait_ms, struct err *e)
+{
+	int r = put_file(fd, "cgroup.kill", "1");
+	if (r == -ENOENT)
+		return err_set(e, -EOPNOTSUPP, "this kernel has no cgroup.kill (5.14 or newer)");
+	if (r == 0)
+		r = wait_event(fd, "populated ", 0, wait_ms);
+	return r < 0 ? err_set(e, r, "ending the processes of a cgroup: %s",
+	                       r == -ETIME ? "one waits in the kernel and is not gone yet"
+	                                   : strerror(-r))
+	             : 0;
 }
 
 int cgtree_remove(int fd, const char *name, struct err *e)

@@ -48,6 +48,14 @@ int cgtree_pids(int fd, int **ret, size_t *ret_n, struct err *e);
 int cgtree_move(int fd, int pid, struct err *e);
 /* Makes a cgroup below that one; one that is there already is success. */
 int cgtree_make(int fd, const char *name, struct err *e);
+/* Freezes one with all below it, or thaws it; asked is not done: see cgtree_frozen. */
+int cgtree_freeze(int fd, bool on, struct err *e);
+/* Is it frozen to the last thread (0), is that only asked for (-EINPROGRESS), or is it not even
+ * that (-ENOENT)? Waits at most so long for the first. */
+int cgtree_frozen(int fd, unsigned wait_ms, struct err *e);
+/* Ends every process in it and below with SIGKILL, frozen or not, and waits at most so long until
+ * the last is gone. -ETIME: one is not; -EOPNOTSUPP: no cgroup.kill (Linux 5.14). */
+int cgtree_kill(int fd, unsigned wait_ms, struct err *e);
 /* Removes one; absent is success. -EBUSY: it is not empty. */
 int cgtree_remove(int fd, const char *name, struct err *e);
 

@@ -107,17 +107,19 @@ int proc_parse_stat(const char *line, struct proc_id *ret)
 {
 	const char *open = strchr(line, '('), *close = strrchr(line, ')');
 	int pid, ppid;
+	char state;
 	uint64_t start;
 
 	if (!open || !close || close < open || sscanf(line, "%d (", &pid) != 1 || pid <= 0)
 		return -EBADMSG;
 	if (sscanf(close + 1,
-	           " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+	           " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
 	           "%" SCNu64,
-	           &ppid, &start) != 2)
+	           &state, &ppid, &start) != 3)
 		return -EBADMSG;
 	ret->pid = pid;
 	ret->ppid = ppid;
+	ret->state = state;
 	ret->start_ticks = start;
 	proc_clean(open + 1, (size_t)(close - open - 1), ret->comm, sizeof(ret->comm));
 	return 0;

@@ -23,6 +23,7 @@
 struct proc_id {
 	int pid, ppid;
 	uint32_t uid;         /* real uid */
+	char state;           /* R, S, D, T, …; 'Z': ended, but not waited for */
 	uint64_t start_ticks; /* field 22 of stat: pid + this names a process for good */
 	char comm[PROC_COMM_MAX];
 	char exe[PROC_EXE_MAX];       /* "" where it cannot be read (kernel thread, no right) */

@@ -81,6 +81,9 @@ struct step {
 	char *undo_effect;          /* owned sentence: what undo does; NULL: none */
 	char *no_inverse;           /* owned sentence: why it cannot be taken back; else NULL */
 	bool required; /* its failure fails the order (undone, exit 4); else: partial */
+	/* Prepared only when the steps before it hold, and stored once more then: what it destroys
+	 * is read as those have left it. Of one point alone; not kept in the journal. */
+	bool late;
 	enum step_state state;
 	char *evidence; /* owned JSON: what apply destroys, read before it; NULL: none */
 	char *result;   /* owned JSON: counts after apply; NULL at first */

@@ -134,6 +134,8 @@ const struct guard guards[] = {
     {"feed-shrink", GUARD_REFUSES, "a feed that has lost half of its entries, or was cut short",
      NULL},
     {"feed-broken", GUARD_REFUSES, "a feed of which more than a tenth cannot be read", NULL},
+    {"daemon", GUARD_REFUSES,
+     "a daemon that the host cannot do without, among what to freeze or kill", NULL},
     {"rootfs", GUARD_REFUSES, "isolation of a host whose root file system is on the network", NULL},
     {"roundtrip", GUARD_REFUSES, "confirm without proof that the way in works", NULL},
     {NULL},

@@ -53,7 +53,7 @@ static int read_target(struct ctx *c, const struct args *a, struct target *ret)
 	return EXIT_USAGE;
 }
 
-static int check_operator(struct cut *k, const struct target *t, size_t *ret_members)
+int check_operator(struct cut *k, const struct target *t, size_t *ret_members)
 {
 	struct err e = {0};
 	char who[GROUP_WHY_MAX];

@@ -29,16 +29,36 @@ void group_leaf_name(const char *token, char dst[static GROUP_LEAF_MAX])
 	snprintf(dst, GROUP_LEAF_MAX, GROUP_LEAF_PREFIX "%.12s", token);
 }
 
+void group_frozen_name(const char *token, char dst[static GROUP_LEAF_MAX])
+{
+	snprintf(dst, GROUP_LEAF_MAX, GROUP_FROZEN_PREFIX "%.12s", token);
+}
+
+static bool is_ours(const char *name, const char *prefix)
+{
+	size_t n = strlen(prefix);
+	return !strncmp(name, prefix, n) && strlen(name) == n + 12 &&
+	       strspn(name + n, "0123456789abcdef") == 12;
+}
+
 bool group_is_leaf(const char *name)
 {
-	size_t n = strlen(GROUP_LEAF_PREFIX);
-	return !strncmp(name, GROUP_LEAF_PREFIX, n) && strlen(name) == GROUP_LEAF_MAX - 1 &&
-	       strspn(name + n, "0123456789abcdef") == 12;
+	return is_ours(name, GROUP_LEAF_PREFIX);
+}
+
+bool group_is_frozen_name(const char *name)
+{
+	return is_ours(name, GROUP_FROZEN_PREFIX);
+}
+
+static const char *above_leaf(const struct group *g)
+{
+	return group_is_frozen_name(g->leaf) ? "/" : g->path;
 }
 
 int group_leaf_path(const struct group *g, char dst[static CGTREE_PATH_MAX])
 {
-	const char *above = strcmp(g->path, "/") ? g->path : "";
+	const char *above = strcmp(above_leaf(g), "/") ? g->path : "";
 	if (strlen(above) + 1 + strlen(g->leaf) >= CGTREE_PATH_MAX)
 		return -ENAMETOOLONG;
 	sprintf(dst, "%s/%s", above, g->leaf);
@@ -315,8 +335,23 @@ static bool is_in(const struct group *g, const struct group_member *m, const cha
 	return cgtree_below(m->cgroup ? m->cgroup : g->path, leaf);
 }
 
+/* Takes the member's cgroup over. */
+static int add_to_trail(struct group *trail, struct group_member *m)
+{
+	if (!trail || trail->n_members == GROUP_MEMBERS_MAX)
+		return 0;
+	if (!trail->members)
+		trail->members = calloc(GROUP_MEMBERS_MAX, sizeof *trail->members);
+	if (!trail->members)
+		return -ENOMEM;
+	trail->members[trail->n_members++] = *m;
+	m->cgroup = NULL;
+	return 0;
+}
+
 /* One round; *ret_moved: how many were not there yet. */
-static int move_round(struct group *now, int fd, const char *leaf, size_t *ret_moved, struct err *e)
+static int move_round(struct group *now, int fd, const char *leaf, struct group *trail,
+                      size_t *ret_moved, struct err *e)
 {
 	int r = group_read_members(now, e);
 	size_t moved = 0;
@@ -329,15 +364,14 @@ static int move_round(struct group *now, int fd, const char *leaf, size_t *ret_m
 			r = 0;
 		else if (r < 0)
 			err_set(e, r, "%s", why.text);
-		else
-			moved++;
+		else if (moved++, (r = add_to_trail(trail, &now->members[i])) < 0)
+			err_set(e, r, "out of memory for the members of a group");
 	}
 	*ret_moved = moved;
 	return r;
 }
 
-/* A copy without members, to be read anew. */
-static struct group *fresh_copy(const struct group *g)
+struct group *group_fresh(const struct group *g)
 {
 	struct group *c = malloc(sizeof *c);
 	if (!c)
@@ -348,13 +382,13 @@ static struct group *fresh_copy(const struct group *g)
 	return c;
 }
 
-static void drop_copy(struct group *g)
+void group_drop(struct group *g)
 {
 	group_free(g);
 	free(g);
 }
 
-static int move_all(int root, struct group *now, struct err *e)
+static int move_all(int root, struct group *now, struct group *trail, struct err *e)
 {
 	char leaf[CGTREE_PATH_MAX];
 	_cleanup_close_ int fd = -1;
@@ -363,14 +397,25 @@ static int move_all(int root, struct group *now, struct err *e)
 	if (r == 0)
 		r = cgtree_open(root, leaf, &fd, NULL, e);
 	for (unsigned i = 0; r == 0 && moved && i < MOVES_MAX; i++)
-		r = move_round(now, fd, leaf, &moved, e);
+		r = move_round(now, fd, leaf, trail, &moved, e);
 	if (r == 0 && moved)
-		r = err_set(e, -EAGAIN,
-		            "process %d starts others faster than they can be moved; freeze it "
-		            "first",
-		            now->pid);
-	if (r == 0 && !now->n_members)
+		r = err_set(e, -EAGAIN, "others are started faster than they can be moved%s",
+		            group_is_frozen_name(now->leaf) ? "" : "; freeze them first");
+	if (r == 0 && !now->n_members && now->kind == TARGET_PROCESS)
 		r = err_set(e, -ESRCH, "process %d is gone", now->pid);
+	return r;
+}
+
+int group_move_all(int root, const struct group *g, struct group *trail, size_t *ret_members,
+                   struct err *e)
+{
+	struct group *now = group_fresh(g);
+	if (!now)
+		return err_set(e, -ENOMEM, "out of memory");
+	int r = move_all(root, now, trail, e);
+	if (ret_members)
+		*ret_members = now->n_members + now->n_unnamed;
+	group_drop(now);
 	return r;
 }
 
@@ -410,13 +455,38 @@ static const char *origin_of(const struct group *g, int pid)
 	return g->path;
 }
 
+/* Makes what of the path is not there. */
+static int make_path(int root, const char *path, struct err *e)
+{
+	char part[CGTREE_PATH_MAX], name[CGTREE_PATH_MAX];
+	int r = 0;
+	for (size_t at = 0; r == 0 && path[at];) {
+		_cleanup_close_ int fd = -1;
+		size_t n = strcspn(path + at + 1, "/");
+		snprintf(part, sizeof part, "%.*s", at ? (int)at : 1, path);
+		snprintf(name, sizeof name, "%.*s", (int)n, path + at + 1);
+		r = cgtree_open(root, part, &fd, NULL, e);
+		if (r == 0)
+			r = cgtree_make(fd, name, e);
+		at += 1 + n;
+	}
+	return r;
+}
+
+/* Where it came from may be gone: systemd removes a cgroup that it finds empty. What was frozen
+ * gets it back; what was isolated goes to the nearest, for our leaf is below that. */
 static int move_back(int root, const struct group *g, int pid, struct err *e)
 {
 	struct err why = {0};
+	const char *to = origin_of(g, pid);
 	_cleanup_close_ int fd = -1;
-	int r = cgtree_open(root, origin_of(g, pid), &fd, NULL, &why);
-	if (r == -ENOENT) /* it went meanwhile: the nearest that is there */
-		r = cgtree_open(root, g->path, &fd, NULL, &why);
+	int r = cgtree_open(root, to, &fd, NULL, &why);
+	if (r == -ENOENT && group_is_frozen_name(g->leaf))
+		r = make_path(root, to, &why);
+	else if (r == -ENOENT)
+		to = g->path;
+	if (fd < 0 && (r == 0 || r == -ENOENT))
+		r = cgtree_open(root, to, &fd, NULL, &why);
 	if (r == 0)
 		r = cgtree_move(fd, pid, &why);
 	return r < 0 && r != -ESRCH ? err_set(e, r, "%s", why.text) : 0;
@@ -487,10 +557,10 @@ int group_take_leaf(int root, const struct group *g, struct err *e)
 	return r;
 }
 
-static int make_leaf(int root, const struct group *g, struct err *e)
+int group_make_leaf(int root, const struct group *g, struct err *e)
 {
 	_cleanup_close_ int fd = -1;
-	int r = cgtree_open(root, g->path, &fd, NULL, e);
+	int r = cgtree_open(root, above_leaf(g), &fd, NULL, e);
 	return r < 0 ? r : cgtree_make(fd, g->leaf, e);
 }
 
@@ -530,7 +600,7 @@ static int put_all(int root, const struct group *g, const struct order *o, struc
 {
 	struct group_place v[GROUP_PLACES_MAX];
 	size_t n = group_places(g, v);
-	int r = g->kind == TARGET_PROCESS ? make_leaf(root, g, e) : 0;
+	int r = g->kind == TARGET_PROCESS ? group_make_leaf(root, g, e) : 0;
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		struct err why = {0};
 		r = put_place(root, g, o, s->token, &v[i], t, &why);
@@ -542,13 +612,13 @@ static int put_all(int root, const struct group *g, const struct order *o, struc
 	}
 	if (r < 0 || g->kind != TARGET_PROCESS)
 		return r;
-	struct group *now = fresh_copy(g);
+	struct group *now = group_fresh(g);
 	if (!now)
 		return err_set(e, -ENOMEM, "out of memory");
-	r = move_all(root, now, e);
+	r = move_all(root, now, NULL, e);
 	if (r == 0)
 		r = name_old_sockets(root, now, s->token, e);
-	drop_copy(now);
+	group_drop(now);
 	return r;
 }
 
@@ -570,7 +640,7 @@ static int apply(struct host *h, const struct order *o, struct step *s, const st
 		if (r < 0)
 			(void)take_all(root, g, s->token, NULL);
 	}
-	drop_copy(g);
+	group_drop(g);
 	return r;
 }
 
@@ -669,7 +739,7 @@ static int verify(struct host *h, const struct order *o, const struct step *s,
 	if (r == 0)
 		r = group_read_members(g, e);
 	j.raw = r < 0 || group_can_raw(g);
-	drop_copy(g);
+	group_drop(g);
 	if (r < 0) {
 		buf_free(&j.drift);
 		return r;
@@ -704,7 +774,7 @@ static int undo(struct host *h, const struct order *o, struct step *s, const str
 	r = group_root(&root, e);
 	if (r == 0)
 		r = take_all(root, g, s->token, e);
-	drop_copy(g);
+	group_drop(g);
 	return r;
 }
 
@@ -719,7 +789,7 @@ static int rearm(struct host *h, const struct order *o, struct step *s, const st
 	if (!g)
 		return -EBADMSG;
 	r = group_set_timers(g, s->token, &t, e);
-	drop_copy(g);
+	group_drop(g);
 	return r;
 }
 
@@ -745,7 +815,7 @@ static int describe(const struct order *o, const struct step *s, struct buf *out
 			buf_addf(out, "echo %d >/sys/fs/cgroup%s/cgroup.procs\n", g->members[m].pid,
 			         path);
 	}
-	drop_copy(g);
+	group_drop(g);
 	return out->error;
 }
 

@@ -26,10 +26,11 @@
 #include "kern/groupprog.h"
 #include "kern/proc.h"
 
-#define GROUP_MEMBERS_MAX 2048 /* that are named; the rest is counted */
-#define GROUP_PLACES_MAX  2
-#define GROUP_LEAF_PREFIX "stanch-"
-#define GROUP_LEAF_MAX    (sizeof GROUP_LEAF_PREFIX + 12)
+#define GROUP_MEMBERS_MAX   8192 /* that are named; the rest is counted */
+#define GROUP_PLACES_MAX    2
+#define GROUP_LEAF_PREFIX   "stanch-"
+#define GROUP_FROZEN_PREFIX "stanch-frozen-"
+#define GROUP_LEAF_MAX      (sizeof GROUP_FROZEN_PREFIX + 12)
 
 struct group_member {
 	int pid;
@@ -45,7 +46,9 @@ struct group {
 	uint32_t uid;               /* of an account */
 	int pid;                    /* of a process, with its start */
 	uint64_t start_ticks;
-	char leaf[GROUP_LEAF_MAX]; /* of a process: the name of our cgroup below path; else "" */
+	/* The name of our cgroup where they are moved: of an isolated process below path, of what
+	 * is frozen below the hierarchy's top; else "". */
+	char leaf[GROUP_LEAF_MAX];
 	bool follows; /* the programs at the root that know the path are taken by this kernel */
 	struct group_member *members; /* owned; as the plan was made */
 	size_t n_members, n_unnamed;
@@ -69,6 +72,8 @@ bool group_is_container(const char *component, const char *name);
 /* Is one of us, of our ancestors, or of those that serve the operator's sessions in the group? Then
  * *ret, and `why` names it. Errors as of group_find. */
 #define GROUP_WHY_MAX 64
+/* pid or the nearest of its ancestors that is a member, but for process 1; NULL: none. */
+const struct group_member *group_chain_meets(const struct group *g, int pid);
 int group_meets_operator(const struct target *t, const struct operator_sessions *s, bool *ret,
                          char why[static GROUP_WHY_MAX], size_t *ret_members, struct err *e);
 
@@ -90,7 +95,10 @@ struct group_place {
 /* "stanch-" and the token's first 12 digits. Pure. */
 void group_leaf_name(const char *token, char dst[static GROUP_LEAF_MAX]);
 bool group_is_leaf(const char *name);
-/* Below `path`. -ENAMETOOLONG. Pure. */
+/* "stanch-frozen-" and the same digits. Pure. */
+void group_frozen_name(const char *token, char dst[static GROUP_LEAF_MAX]);
+bool group_is_frozen_name(const char *name);
+/* Where the leaf is. -ENAMETOOLONG. Pure. */
 int group_leaf_path(const struct group *g, char dst[static CGTREE_PATH_MAX]);
 /* Pure. */
 size_t group_places(const struct group *g, struct group_place ret[static GROUP_PLACES_MAX]);
@@ -100,9 +108,22 @@ int group_config_of(const struct group *g, const struct order *o, const char *to
                     struct cut_permit *ret_permits, struct err *e);
 /* Inode of our own network namespace; 0: it cannot be told. */
 uint32_t group_netns(void);
+/* The topmost cgroup that can be seen, of a container's own hierarchy, too. -ENOENT: none. */
+int group_top(int *ret_fd, struct err *e);
 /* The whole system's root; -EOPNOTSUPP with the reason where it cannot be had. */
 int group_root(int *ret_fd, struct err *e);
-/* Moves everyone in a process's leaf back where he came from, and removes it. Absent is success. */
+/* Makes the leaf; one that is there already is success. */
+int group_make_leaf(int root, const struct group *g, struct err *e);
+/* Moves every member into the leaf, again and again, until none is new. trail (group_fresh) gets
+ * whom it moved, each with the cgroup that he was in, *ret_members how many there are then; both
+ * may be NULL. -EAGAIN: they start others faster than that; -ESRCH: the process is
+ * gone. */
+int group_move_all(int root, const struct group *g, struct group *trail, size_t *ret_members,
+                   struct err *e);
+/* A copy without members, to be filled; freed by group_drop. NULL: out of memory. */
+struct group *group_fresh(const struct group *g);
+void group_drop(struct group *g); /* takes NULL */
+/* Moves everyone in the leaf back where he came from, and removes it. Absent is success. */
 int group_take_leaf(int root, const struct group *g, struct err *e);
 /* Moves the timers wherever the step's programs stand. -ENOENT: nowhere, or their time is over. */
 int group_set_timers(const struct group *g, const char *token, const struct hold_time *t,

@@ -36,6 +36,12 @@ bool order_is_of_group(const struct order *o)
 	       o->targets[0].kind <= TARGET_CONTAINER;
 }
 
+int group_top(int *ret_fd, struct err *e)
+{
+	bool whole;
+	return cgroup2_open(ret_fd, &whole, e);
+}
+
 int group_root(int *ret_fd, struct err *e)
 {
 	bool whole = false;
@@ -214,7 +220,7 @@ static int find_cgroup(const struct target *t, struct group *g, struct err *e)
 {
 	bool unit = t->kind == TARGET_UNIT;
 	_cleanup_close_ int root = -1;
-	int r = group_root(&root, e);
+	int r = group_top(&root, e);
 	if (r < 0)
 		return r;
 	struct search *s = calloc(1, sizeof *s);
@@ -332,7 +338,7 @@ static int find_process(const struct target *t, struct group *g, struct err *e)
 	g->pid = (int)pid;
 	g->start_ticks = p.start_ticks;
 	_cleanup_close_ int root = -1, fd = -1;
-	r = group_root(&root, e);
+	r = group_top(&root, e);
 	return r < 0 ? r : cgtree_open(root, g->path, &fd, &g->id, e);
 }
 
@@ -341,8 +347,8 @@ static int find_process(const struct target *t, struct group *g, struct err *e)
 static int add_member(struct group *g, int pid, struct err *e)
 {
 	struct proc_id p;
-	if (proc_read(pid, &p) < 0)
-		return 0; /* gone meanwhile */
+	if (proc_read(pid, &p) < 0 || p.state == 'Z')
+		return 0; /* gone, or but a number for who waits for it */
 	if (g->n_members == GROUP_MEMBERS_MAX) {
 		g->n_unnamed++;
 		return 0;
@@ -355,7 +361,7 @@ static int add_member(struct group *g, int pid, struct err *e)
 	char path[CGTREE_PATH_MAX];
 	*m = (struct group_member){.pid = pid, .start_ticks = p.start_ticks};
 	memcpy(m->comm, p.comm, sizeof m->comm);
-	if (g->kind == TARGET_PROCESS && cgtree_path_of(pid, path) == 0 &&
+	if ((g->kind == TARGET_PROCESS || g->leaf[0]) && cgtree_path_of(pid, path) == 0 &&
 	    strcmp(path, g->path) != 0 && !(m->cgroup = strdup(path)))
 		return err_set(e, -ENOMEM, "out of memory for the members of a group");
 	g->n_members++;
@@ -384,7 +390,7 @@ static int members_of_cgroup(struct group *g, struct err *e)
 {
 	struct census c = {.g = g, .e = e};
 	_cleanup_close_ int root = -1;
-	int r = group_root(&root, e);
+	int r = group_top(&root, e);
 	if (r == 0)
 		r = cgtree_walk(root, g->path, census_of, &c, e);
 	return r == -ENOENT ? 0 : r < 0 ? r : c.code;
@@ -394,7 +400,6 @@ static int members_of_cgroup(struct group *g, struct err *e)
 static bool runs_as(int pid, uint32_t uid)
 {
 	char path[40], text[4096];
-	bool is = false;
 	snprintf(path, sizeof path, "/proc/%d/status", pid);
 	_cleanup_close_ int fd = sys->open(path, O_RDONLY | O_CLOEXEC, 0);
 	ssize_t n = fd < 0 ? -1 : sys->read(fd, text, sizeof text - 1);
@@ -403,11 +408,11 @@ static bool runs_as(int pid, uint32_t uid)
 	char *next = NULL;
 	at = at ? at + strlen("\nUid:") : "";
 	for (unsigned i = 0; i < 4; i++, at = next) {
-		is = is || (strtoul(at, &next, 10) == uid && next != at);
-		if (next == at)
-			return false;
+		unsigned long v = strtoul(at, &next, 10);
+		if (next == at || v == uid)
+			return next != at;
 	}
-	return is;
+	return false;
 }
 
 static int members_of_account(struct group *g, struct err *e)
@@ -426,16 +431,26 @@ struct kin {
 	bool in;
 };
 
-/* Marks children of the marked until there are none; a child may have a lower number. */
+static int by_pid(const void *a, const void *b)
+{
+	const struct kin *x = a, *y = b;
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+/* Marks children of the marked until there are none; a child may have a lower number. v is sorted.
+ */
 static void mark_descendants(struct kin *v, size_t n)
 {
 	bool more = true;
 	for (unsigned round = 0; more && round < ROUNDS_MAX; round++) {
 		more = false;
-		for (size_t i = 0; i < n; i++)
-			for (size_t k = 0; !v[i].in && k < n; k++)
-				if (v[k].in && v[k].pid == v[i].ppid)
-					v[i].in = more = true;
+		for (size_t i = 0; i < n; i++) {
+			const struct kin key = {.pid = v[i].ppid};
+			const struct kin *parent =
+			    v[i].in ? NULL : bsearch(&key, v, n, sizeof *v, by_pid);
+			if (parent && parent->in)
+				v[i].in = more = true;
+		}
 	}
 }
 
@@ -491,16 +506,10 @@ int group_read_members(struct group *g, struct err *e)
 	for (size_t i = 0; i < g->n_members; i++)
 		free(g->members[i].cgroup);
 	g->n_members = g->n_unnamed = 0;
-	switch (g->kind) {
-	case TARGET_ACCOUNT:
-		return members_of_account(g, e);
-	case TARGET_PROCESS: {
-		int r = members_of_process(g, e);
-		return r < 0 || !g->leaf[0] ? r : members_of_leaf(g, e);
-	}
-	default:
-		return members_of_cgroup(g, e);
-	}
+	int r = g->kind == TARGET_ACCOUNT   ? members_of_account(g, e)
+	        : g->kind == TARGET_PROCESS ? members_of_process(g, e)
+	                                    : members_of_cgroup(g, e);
+	return r < 0 || !g->leaf[0] ? r : members_of_leaf(g, e);
 }
 
 static int refuse_init(const struct group *g, struct err *e)

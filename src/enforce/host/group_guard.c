@@ -18,8 +18,7 @@ static const struct group_member *member_of(const struct group *g, int pid)
 	return NULL;
 }
 
-/* pid or one of its ancestors, if it is in the group; NULL: none of them. */
-static const struct group_member *chain_meets(const struct group *g, int pid)
+const struct group_member *group_chain_meets(const struct group *g, int pid)
 {
 	const struct group_member *m = NULL;
 	struct proc_id *chain = calloc(CHAIN_MAX, sizeof *chain);
@@ -51,7 +50,7 @@ static bool look_at_socket(void *arg, const struct diag_sock *k)
 		    !same(&l->sessions->v[i].local, &k->local))
 			continue;
 		int pid = inode_map_find(l->map, k->inode, NULL);
-		l->found = pid > 1 ? chain_meets(l->g, pid) : NULL;
+		l->found = pid > 1 ? group_chain_meets(l->g, pid) : NULL;
 	}
 	return !l->found;
 }
@@ -80,7 +79,7 @@ int group_meets_operator(const struct target *t, const struct operator_sessions 
 		return err_set(e, -ENOMEM, "out of memory");
 	int r = group_find(t, g, e);
 	if (r == 0)
-		l.found = chain_meets(g, getpid());
+		l.found = group_chain_meets(g, getpid());
 	if (r == 0 && !l.found)
 		r = sessions_meet(s, &l, e);
 	if (r == 0) {

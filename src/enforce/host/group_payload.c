@@ -152,7 +152,8 @@ static int check_kind(struct group *g, const char *kind, struct err *e)
 	if ((cgroup && !strcmp(g->path, "/")) || (k == TARGET_ACCOUNT && !g->uid) ||
 	    (k == TARGET_PROCESS && g->pid < 2))
 		return err_set(e, -EBADMSG, "group: that would be the whole host");
-	if ((k == TARGET_PROCESS) != group_is_leaf(g->leaf) || (*g->leaf && k != TARGET_PROCESS))
+	bool leaf = k == TARGET_PROCESS ? group_is_leaf(g->leaf) : !*g->leaf;
+	if (!leaf && !group_is_frozen_name(g->leaf))
 		return err_set(e, -EBADMSG, "group: \"%.30s\" is no cgroup of ours", g->leaf);
 	return 0;
 }

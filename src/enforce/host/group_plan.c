@@ -241,7 +241,10 @@ int plan_group(struct host *h, const struct order *o, const struct holds *others
 	struct group *g = calloc(1, sizeof *g);
 	if (!g)
 		return no_memory(e);
-	int r = group_find(&o->targets[0], g, e);
+	_cleanup_close_ int root = -1;
+	int r = group_root(&root, e);
+	if (r == 0)
+		r = group_find(&o->targets[0], g, e);
 	if (r == 0)
 		r = refuse_second(g, others, e);
 	if (r == 0)

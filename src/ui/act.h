@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Orders about processes, services and accounts of this host: freeze, kill, disable. */
+#ifndef STANCH_UI_ACT_H
+#define STANCH_UI_ACT_H
+
+#include "ui/ctx.h"
+
+/* "PID…", "service UNIT" or "account NAME" of the command line: guards, plan, question, apply.
+ * Returns an enum exit_code. */
+int act(struct ctx *c, const struct args *a, enum verb verb);
+
+#endif
