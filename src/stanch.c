@@ -37,6 +37,7 @@ const struct driver_ops *const driver_table[] = {
 
 const struct capture_ops *const capture_table[] = {
     &capture_disk,
+    &capture_memory,
     NULL,
 };
 
@@ -242,7 +243,9 @@ const struct verb_row verb_table[] = {
     },
     {
         .name = "acquire",
-        .synopsis = "disk DEV --to DIR [--resume EVIDENCE] [--examiner NAME] [--case ID]",
+        .synopsis =
+            "disk DEV | memory [--source WAY | --lime FILE.ko | --pid PID [--hold]] --to DIR "
+            "[--resume EVIDENCE] [--examiner NAME] [--case ID]",
         .summary = "take evidence into a signed bundle",
         .text = "Writes the bundle DIR/INCIDENT/eN: what was taken under data/, with a log of each "
                 "action; a manifest of every file with its SHA-256 under a Merkle root, signed by "
@@ -251,10 +254,19 @@ const struct verb_row verb_table[] = {
                 "knows the manifest's hash. stanch verify DIR/INCIDENT/eN checks it on any "
                 "machine.\n\n"
                 "disk: a device or an image file, opened for reading only. Exit 5: "
-                "something could not be read; it is named.",
+                "something could not be read; it is named.\n\n"
+                "memory: this machine's, as LiME records of the ranges of /proc/iomem, read by "
+                "/proc/kcore, else /dev/crash, else /dev/mem; --source insists on one. What could "
+                "not be read is zeros and listed in memory.map, apart from what is zero; types and "
+                "symbols of the kernel lie beside it in kit/. --lime loads a module and unloads "
+                "it, where the kernel's own ways are shut. --pid: an ELF core of one process for "
+                "debuggers; it runs on meanwhile unless --hold stops its threads. --dry-run "
+                "tells what lockdown, Secure Boot, rights and space allow.",
         .opts = acquire_opts,
         .examples = "stanch acquire disk /dev/sdb --to /mnt/evidence --examiner Avery --case "
-                    "2026-017",
+                    "2026-017\n"
+                    "stanch acquire memory --to /mnt/evidence\n"
+                    "stanch acquire memory --pid 4711 --hold --to /mnt/evidence",
         .flags = VERB_CHANGES,
         .min_args = 1,
         .max_args = 2,

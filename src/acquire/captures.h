@@ -6,5 +6,6 @@
 #include "model/capture_ops.h"
 
 extern const struct capture_ops capture_disk;
+extern const struct capture_ops capture_memory;
 
 #endif

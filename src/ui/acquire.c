@@ -21,6 +21,10 @@ const struct opt acquire_opts[] = {
     {"resume", 0, OPT_TEXT, "EVIDENCE", "go on with evidence that was left unfinished"},
     {"examiner", 0, OPT_TEXT, "NAME", "who takes it; into the manifest"},
     {"case", 0, OPT_TEXT, "ID", "the number of the case; into the manifest"},
+    {"source", 0, OPT_TEXT, "WAY", "memory: only by kcore, crash or mem"},
+    {"lime", 0, OPT_TEXT, "FILE", "memory: by this module of LiME, loaded and unloaded"},
+    {"pid", 0, OPT_COUNT, "PID", "memory: of one process, as an ELF core"},
+    {"hold", 0, OPT_FLAG, NULL, "with --pid: its threads are stopped meanwhile (ptrace)"},
     {NULL},
 };
 

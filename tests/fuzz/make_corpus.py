@@ -62,6 +62,9 @@ def memory():
         b"  01000000-01e02566 : Kernel code\n140000000-147ffffff : virtio2\n"
         b"  140000000-147ffffff : System RAM (virtio_mem)\n")
     put("iomem", "hidden", b"00000000-00000000 : System RAM\n  00000000-00000000 : Kernel code\n")
+    put("procmaps", "kinds", b"55d0c0a00000-55d0c0a02000 r-xp 00002000 fd:01 1311 /usr/bin/cat\n"
+        b"7f00aa000000-7f00ab000000 rw-s 00001000 00:05 77      /memfd:x y (deleted)\n"
+        b"7f1200000000-7f1200001000 ---p 00000000 00:00 0 \n")
     direct, none = 0xffff888000000000, (1 << 64) - 1
     for name, told in (("told", True), ("guessed", False)):
         put("elf_core", name, elf_head(62, [
