@@ -25,7 +25,7 @@ struct asking {
 	const struct triage *t;
 	const char *path;
 	usec_t started;
-	bool found, newer; /* newer: some package was installed since */
+	bool found;
 };
 
 static usec_t time_of(const struct timespec *ts)
@@ -59,7 +59,6 @@ static bool on_list(void *arg, int dir, const char *name, unsigned char type)
 	    fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
 	    time_of(&st.st_ctim) + 2 * USEC_PER_SEC < q->started)
 		return true;
-	q->newer = true;
 	struct buf b = BUF_INIT(LIST_MAX);
 	_cleanup_close_ int fd = triage_open_at(q->t, dir, name, O_RDONLY | O_NOFOLLOW);
 	if (fd >= 0 && triage_read_fd(fd, &b) == 0)
@@ -89,6 +88,16 @@ bool gone_by_upgrade(struct triage *t, const struct procs *p, const struct proc_
 	return q.found || dpkg_at_work(t);
 }
 
+/* Packages came or went since it was started: what is gone may have gone with one of them. */
+static bool packages_changed(const struct triage *t, const struct procs *p,
+                             const struct proc_row *r)
+{
+	struct stat st;
+
+	return strncmp(r->exe, "/usr/local/", 11) != 0 && triage_stat(t, DPKG_INFO, &st) == 0 &&
+	       time_of(&st.st_mtim) > procs_started(p, r);
+}
+
 /* A container's files are not ours to look at. */
 static bool elsewhere(const struct triage *t, const struct proc_row *r)
 {
@@ -100,7 +109,8 @@ static bool elsewhere(const struct triage *t, const struct proc_row *r)
 	       own.st_dev != other.st_dev || own.st_ino != other.st_ino;
 }
 
-static double gone_score(struct triage *t, const struct proc_row *r, struct finding *f)
+static double gone_score(struct triage *t, const struct procs *p, const struct proc_row *r,
+                         struct finding *f)
 {
 	struct stat st;
 
@@ -119,6 +129,8 @@ static double gone_score(struct triage *t, const struct proc_row *r, struct find
 		                                                                          : 0.40;
 	}
 	finding_reason(f, "nothing stands in its place");
+	if (packages_changed(t, p, r))
+		return 0.50;
 	return odd_system_path(r->exe) ? 0.75 : 0.55;
 }
 
@@ -136,7 +148,7 @@ static bool container_runtime(const struct procs *p, const struct proc_row *r)
 	                                      NULL};
 	const struct proc_row *up = procs_parent(p, r);
 
-	return strstr(r->exe, "runc_cloned") && up && odd_system_path(up->exe) &&
+	return strstr(r->exe, "_cloned") && up && odd_system_path(up->exe) &&
 	       odd_any(odd_base(up->exe), parents);
 }
 
@@ -154,7 +166,7 @@ void look_gone(struct triage *t, const struct procs *p)
 			procs_found(t, r, &f);
 		} else if (!gone_by_upgrade(t, p, r)) {
 			procs_begin(t, p, "deleted_program", r, &f);
-			f.score = gone_score(t, r, &f);
+			f.score = gone_score(t, p, r, &f);
 			procs_found(t, r, &f);
 		}
 	}

@@ -73,8 +73,9 @@ enum odd_place odd_place(const char *path)
 {
 	static const char *const shm[] = {"/dev/", "/run/shm/", NULL};
 	static const char *const temp[] = {"/tmp/", "/var/tmp/", NULL};
-	static const char *const states[] = {"/var/lib/", "/var/cache/", "/opt/", "/srv/",
-	                                     "/var/www/", "/var/opt/",   NULL};
+	static const char *const states[] = {
+	    "/var/lib/",  "/var/cache/",        "/opt/",      "/srv/", "/var/www/", "/var/opt/",
+	    "/var/snap/", "/var/jenkins_home/", "/run/user/", NULL};
 	/* A hidden name at a host's own root or in a system folder. */
 	static const char *const system[] = {"/usr/", "/etc/", "/lib", "/bin/", "/sbin/", "/boot/",
 	                                     "/run/", "/var/", "/.",   "/sys/", "/proc/", NULL};

@@ -54,11 +54,17 @@ static bool kthread(const struct proc_row *r)
 static bool kernel_word(const char *name)
 {
 	static const char *const words[] = {
-	    "kworker/",     "ksoftirqd/", "migration/", "rcu_",       "kthreadd",    "kswapd",
-	    "kdevtmpfs",    "kauditd",    "khugepaged", "kcompactd",  "kblockd",     "cpuhp/",
-	    "idle_inject/", "watchdogd",  "jbd2/",      "ext4-rsv-",  "scsi_eh_",    "kintegrityd",
-	    "oom_reaper",   "writeback",  "irq/",       "khungtaskd", "ksmd",        "kthrotld",
-	    "xfsaild/",     "nvme-wq",    "card0-crtc", "kpsmoused",  "mm_percpu_wq"};
+	    "kworker/",      "ksoftirqd/",   "migration/",   "rcu_",         "kthreadd",
+	    "kswapd",        "kdevtmpfs",    "kauditd",      "khugepaged",   "kcompactd",
+	    "kblockd",       "cpuhp/",       "idle_inject/", "watchdogd",    "jbd2/",
+	    "ext4-rsv-",     "scsi_eh_",     "kintegrityd",  "oom_reaper",   "writeback",
+	    "irq/",          "khungtaskd",   "ksmd",         "kthrotld",     "xfsaild/",
+	    "nvme-wq",       "card0-crtc",   "kpsmoused",    "mm_percpu_wq", "watchdog/",
+	    "pdflush",       "events/",      "kjournald",    "kcryptd",      "md127_",
+	    "ata_sff",       "edac-poller",  "netns]",       "kdmflush",     "nfsd]",
+	    "rpciod",        "xprtiod",      "loop0]",       "usb-storage",  "acpi_thermal",
+	    "ipv6_addrconf", "inet_frag_wq", "kstrp",        "zswap-shrink", "devfreq_wq",
+	    "hwrng",         "raid5wq",      "bioset",       "crypto]"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (!strncmp(name, words[i], strlen(words[i])))
@@ -66,17 +72,28 @@ static bool kernel_word(const char *name)
 	return false;
 }
 
+/* "[kworker/0:1]" and blanks: not "[celeryd: …] -active-", which is a service's title. */
+static bool all_in_brackets(const char *arg)
+{
+	size_t n = strcspn(arg, "]");
+
+	return arg[0] == '[' && arg[n] == ']' && n > 1 && strcspn(arg, " ") > n &&
+	       !arg[n + 1 + strspn(arg + n + 1, " ")];
+}
+
 /* A helper that the kernel has just started has its thread's name and no program for a moment. */
 static void look_kernel_name(struct triage *t, const struct procs *p, const struct proc_row *r)
 {
 	const char *arg = procs_arg(r, 0);
-	size_t n = arg ? strlen(arg) : 0;
-	bool bracketed = n > 2 && arg[0] == '[' && strchr(arg, ']');
+	bool bracketed = arg && all_in_brackets(arg);
+	bool known = kernel_word(r->stat.comm) || (arg && *arg == '[' && kernel_word(arg + 1));
 	struct finding f;
 
-	if (!r->exe[0] || (!bracketed && !kernel_word(r->stat.comm)))
+	if (!r->exe[0] || (!bracketed && !known))
 		return;
 	procs_begin(t, p, "kernel_name", r, &f);
+	if (!known)
+		f.score = 0.60;
 	finding_reason(&f, "it is named like a kernel thread and is none: it has a program");
 	procs_found(t, r, &f);
 }
@@ -155,7 +172,7 @@ static const struct {
     {"apache2", {"apache2"}},
     {"httpd", {"httpd", "busybox"}},
     {"nginx", {"nginx", "openresty", "tengine"}},
-    {"postgres", {"postgres"}},
+    {"postgres", {"postgres", "edb-postgres"}},
     {"mysqld", {"mysqld", "mariadbd"}},
     {"redis-server", {"redis-server", "redis-check-rdb", "valkey-server"}},
     {"php-fpm", {"php-fpm"}},
@@ -259,7 +276,7 @@ static const struct {
     {"mariadbd", false}, {"redis-server", false}, {"mongod", false},  {"memcached", false},
     {"named", false},    {"vsftpd", false},       {"proftpd", false}, {"dovecot", true},
     {"smbd", true},      {"tomcat", false},       {"uwsgi", true},    {"gunicorn", true},
-    {"haproxy", false},  {"exim4", true},         {"slapd", false},
+    {"java", true},      {"haproxy", false},      {"exim4", true},    {"slapd", false},
 };
 
 static const char *server_above(const struct procs *p, const struct proc_row *r, bool *ret_helpers)
@@ -291,27 +308,36 @@ static bool became_by(const struct procs *p, const struct proc_row *r)
 	return false;
 }
 
+static void tell_server_shell(struct triage *t, const struct procs *p, const struct proc_row *r,
+                              const char *server, bool helpers, enum program_way way)
+{
+	struct finding f;
+
+	/* A person's own development environment has shells, too. */
+	if (!strcmp(server, "java") && r->status.uid >= 1000)
+		return;
+	procs_begin(t, p, "service_shell", r, &f);
+	if (way == WAY_BARE)
+		f.score = 0.85;
+	else if (helpers)
+		f.score = 0.30;
+	else
+		f.score = way == WAY_INLINE ? 0.60 : 0.40;
+	finding_reason(&f, "a shell below %s%s", server,
+	               way == WAY_BARE ? ", and it waits for commands" : "");
+	procs_found(t, r, &f);
+}
+
 static void look_service_shell(struct triage *t, const struct procs *p, const struct proc_row *r)
 {
 	struct program g = program_of(r);
-	bool helpers = false, on_terminal = r->stat.tty != 0;
-	const char *server;
+	bool helpers = false, service = r->status.uid > 0 && r->status.uid < 1000;
+	const char *server = g.shell && r->stat.state != 'Z' ? server_above(p, r, &helpers) : NULL;
 	struct finding f;
 
-	if (!g.shell || r->stat.state == 'Z')
-		return;
-	server = server_above(p, r, &helpers);
 	if (server) {
-		procs_begin(t, p, "service_shell", r, &f);
-		f.score = g.way == WAY_BARE     ? 0.85
-		          : helpers             ? 0.30
-		          : g.way == WAY_INLINE ? 0.60
-		                                : 0.40;
-		finding_reason(&f, "a shell below %s%s", server,
-		               g.way == WAY_BARE ? ", and it waits for commands" : "");
-		procs_found(t, r, &f);
-	} else if (r->status.uid > 0 && r->status.uid < 1000 && g.way == WAY_BARE && on_terminal &&
-	           !became_by(p, r)) {
+		tell_server_shell(t, p, r, server, helpers, g.way);
+	} else if (g.shell && g.way == WAY_BARE && service && r->stat.tty && !became_by(p, r)) {
 		procs_begin(t, p, "service_shell", r, &f);
 		f.score = 0.60;
 		finding_reason(&f, "a service's account has a shell on a terminal, and neither su, "

@@ -211,7 +211,8 @@ static bool on_pid(void *arg, int proc, const char *name, unsigned char type)
 	void *more;
 
 	(void)type;
-	if (name[0] < '1' || name[0] > '9')
+	/* Who looks is not looked at. */
+	if (name[0] < '1' || name[0] > '9' || atoi(name) == getpid())
 		return true;
 	g->t->stats->looked++;
 	dir = sys->openat(proc, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);

@@ -128,6 +128,15 @@ static const char *called(const struct proc_row *r)
 	return arg + (*arg == '-');
 }
 
+/* A service that writes a title of its own over its arguments ("gunicorn: master") runs a script,
+ * though nobody can tell which. */
+static bool titled(const struct proc_row *r)
+{
+	const char *arg = procs_arg(r, 0), *base = odd_base(r->exe);
+
+	return arg && strncmp(odd_base(arg), base, strlen(base) < 3 ? strlen(base) : 3) != 0;
+}
+
 struct program program_of(const struct proc_row *r)
 {
 	struct program p = {0};
@@ -142,28 +151,29 @@ struct program program_of(const struct proc_row *r)
 	p.system = odd_system_path(r->exe) && !r->exe_memfd;
 	if (p.shell || p.interpreter)
 		read_way(&p, r);
+	if (p.interpreter && p.way == WAY_BARE && titled(r))
+		p.way = WAY_SCRIPT;
 	return p;
 }
 
 unsigned program_socket_words(const char *text, char *ret, size_t n)
 {
 	/* One of each row counts. */
-	static const char *const words[][8] = {
+	static const char *const words[][16] = {
 	    {"/dev/tcp/", "/dev/udp/", "socket.socket", "import socket", "IO::Socket", "TCPSocket",
-	     "fsockopen", "/inet/"},
-	    {"pty.spawn", "os.dup2", "subprocess", "/bin/sh", "/bin/bash", "exec(", "proc_open",
-	     "child_process"},
-	    {"0>&1", "<&1", ">&0", "0<&", "2>&1", "STDIN", "fileno()", "$stdin"},
-	    {"b64decode", "base64 -d", "base64_decode", "decode64", "eval(", "fromhex", "pack(",
-	     "MIME::Base64"},
-	    {"net.connect", "require('net')", "require(\"net\")", "net.Socket", "socket(",
-	     "connect(", "socket.create_connection", "s.connect"},
+	     "fsockopen", "/inet/", "net.connect", "net.Socket", "require('net')", "socket(S",
+	     "create_connection", "connect("},
+	    {"pty.spawn", "subprocess", "/bin/sh", "/bin/bash", "exec(", "proc_open", "bash -i",
+	     "sh -i", "child_process", "os.system", "popen("},
+	    {"0>&1", "<&1", ">&0", "0<&", "os.dup2", "STDIN", "fileno()", "$stdin", ">&S"},
+	    {"b64decode", "base64 -d", "base64_decode", "decode64", "eval(", "fromhex",
+	     "MIME::Base64", "unpack("},
 	};
 	unsigned found = 0;
 
 	ret[0] = 0;
 	for (size_t row = 0; row < ARRAY_SIZE(words); row++)
-		for (size_t i = 0; i < ARRAY_SIZE(words[0]); i++)
+		for (size_t i = 0; i < ARRAY_SIZE(words[0]) && words[row][i]; i++)
 			if (strstr(text, words[row][i])) {
 				size_t len = strlen(ret);
 				snprintf(ret + len, n - len, "%s%s", found ? ", " : "",

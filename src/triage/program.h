@@ -19,7 +19,7 @@ struct program {
 	enum program_way way; /* of shells and interpreters */
 	bool odd_script;      /* the script's path is in an odd place */
 	const char *code;     /* WAY_INLINE: the argument; NULL else */
-	const char *script;   /* WAY_SCRIPT: its path; NULL else */
+	const char *script;   /* WAY_SCRIPT: its path; NULL else, and where a title hides it */
 };
 
 struct program program_of(const struct proc_row *r);

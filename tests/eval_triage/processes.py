@@ -91,6 +91,18 @@ def bind_socat(s):
     return s.start([s.play("/usr/local/bin/socat"), "listen", "7003", "EXEC:/bin/bash"])
 
 
+def shell_other_namespace(s):
+    play = s.play("/usr/local/bin/ns")
+    return s.start(["/usr/bin/unshare", "--net", "/bin/sh", "-c", f"ip link set lo up; {play} listen 9 & sleep .3; "
+                    f"exec {play} socket 127.0.0.1:9 /bin/sh"], ready=2)
+
+
+def pair_other_namespace(s):
+    play = s.play("/usr/local/bin/ncat")
+    return s.start(["/usr/bin/unshare", "--net", "/bin/sh", "-c", f"ip link set lo up; {play} listen 9 & sleep .3; "
+                    f"exec {play} pair 127.0.0.1:9 /bin/sh"], ready=3)
+
+
 def memory(s):
     return s.start([s.play("/usr/local/bin/loader"), "memory", "app", "x"])
 
@@ -379,6 +391,15 @@ def ok_named_script(s):
     return s.start([PY, "/usr/local/bin/crond"], argv0="crond")
 
 
+def ok_celery_title(s):
+    s.put("/opt/worker.py", "import time;print('ready',1,flush=True);time.sleep(600)\n")
+    return s.start([PY, "/opt/worker.py"], argv0="[celeryd: w1@host:MainProcess] -active- (worker)")
+
+
+def ok_port_check(s):
+    return s.start(["/bin/bash", "-c", "echo ready 1; while sleep 600; do (echo > /dev/tcp/localhost/80) >/dev/null 2>&1; done"])
+
+
 def ok_one_liner(s):
     return s.start([PY, "-c", "import subprocess,time;print('ready',1,flush=True);time.sleep(600)"])
 
@@ -398,7 +419,7 @@ CASES = rows("processes", [
     (shell_bash_tcp, SHELL), (shell_direct, SHELL), (shell_direct_unknown, SHELL), (shell_python_pty, SHELL),
     (shell_perl, SHELL), (shell_fifo, SHELL), (shell_pipes, SHELL), (shell_pty, SHELL), (shell_pair, SHELL),
     (shell_pipes_tmp, SHELL), (shell_own_socket, {"shell_socket"}), (shell_python_pipes, SHELL),
-    (bind_python, SHELL), (memory, {"memory_program"}), (memory_kernel_name, {"kernel_name"}),
+    (bind_python, SHELL), (shell_other_namespace, SHELL), (pair_other_namespace, SHELL), (memory, {"memory_program"}), (memory_kernel_name, {"kernel_name"}),
     (gone_tmp, {"deleted_program"}), (gone_shm_packet, {"deleted_program"}), (gone_usr, {"deleted_program"}),
     (kernel_argv, {"kernel_name"}), (kernel_comm, {"kernel_name"}), (kernel_padding, {"kernel_name"}),
     (place_shm, {"odd_place"}), (place_tmp, {"odd_place"}), (place_hidden_tmp, {"odd_place"}),
@@ -418,5 +439,5 @@ CASES = rows("processes", [
         ok_sshd_pty, ok_git_ssh, ok_ssh_command, ok_socat_service, ok_inetd, ok_inetd_python, ok_git_daemon,
         ok_venv_server, ok_notebook, ok_ci_runner, ok_upgraded, ok_deploy, ok_appimage, ok_build_test, ok_jemalloc,
         ok_fakeroot, ok_gdb, ok_strace, ok_title, ok_cron_job, ok_archive, ok_tmux, ok_health, ok_dhcp, ok_ping,
-        ok_named_script, ok_one_liner, ok_proxied)
+        ok_named_script, ok_celery_title, ok_port_check, ok_one_liner, ok_proxied)
 ])
