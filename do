@@ -248,7 +248,7 @@ range_tests() {
 	limit=2400
 	if [ "${FAULTS:-}" = all ]; then limit=10800; fi
 	say "  faults: ${FAULTS:-some}, FAULT_SEED=$FAULT_SEED"
-	suite range "$scratch/range.xml" timeout -k 20 "$limit" "$python" -B -m pytest tests/range tests/points tests/triage -q \
+	suite range "$scratch/range.xml" timeout -k 20 "$limit" "$python" -B -m pytest tests/range tests/points tests/triage tests/acquire -q \
 		-p no:cacheprovider --junitxml="$scratch/range.xml"
 }
 

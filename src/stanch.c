@@ -243,9 +243,10 @@ const struct verb_row verb_table[] = {
     },
     {
         .name = "acquire",
-        .synopsis =
-            "disk DEV | memory [--source WAY | --lime FILE.ko | --pid PID [--hold]] --to DIR "
-            "[--resume EVIDENCE] [--examiner NAME] [--case ID]",
+        .synopsis = "disk DEV [--format raw|e01|zstd] [--split SIZE] [--hash LIST] [--rate SIZE] "
+                    "[--retries N] [--reserve SIZE] [--idle] | memory [--source WAY | --lime "
+                    "FILE.ko | --pid PID [--hold]] --to DIR [--resume EVIDENCE] [--examiner NAME] "
+                    "[--case ID]",
         .summary = "take evidence into a signed bundle",
         .text = "Writes the bundle DIR/INCIDENT/eN: what was taken under data/, with a log of each "
                 "action; a manifest of every file with its SHA-256 under a Merkle root, signed by "
@@ -253,8 +254,13 @@ const struct verb_row verb_table[] = {
                 "time stamp (RFC 3161) to be sent when there is a network again. The journal "
                 "knows the manifest's hash. stanch verify DIR/INCIDENT/eN checks it on any "
                 "machine.\n\n"
-                "disk: a device or an image file, opened for reading only. Exit 5: "
-                "something could not be read; it is named.\n\n"
+                "disk: a device or an image file, opened for reading only. Sectors that cannot be "
+                "read are found by halving, read once more past the page cache, and are zero in "
+                "the image; data/disk.map, in ddrescue's format, says which (exit 5). Runs of "
+                "zeros are holes, listed in data/disk.zeros. Killed, full, or unplugged: "
+                "--resume goes on, reads back what is there, and the hash covers all of it (raw "
+                "and zstd). Refused: a destination on the disk that is read; one without the "
+                "room. What is mounted changes while it is read: the image is called smeared.\n\n"
                 "memory: this machine's, as LiME records of the ranges of /proc/iomem, read by "
                 "/proc/kcore, else /dev/crash, else /dev/mem; --source insists on one. What could "
                 "not be read is zeros and listed in memory.map, apart from what is zero; types and "

@@ -92,7 +92,7 @@ static int write_all(int fd, const uint8_t *p, size_t n)
 	return 0;
 }
 
-int file_put(int dir, const char *name, const void *bytes, size_t n, struct err *e)
+static int put(int dir, const char *name, const void *bytes, size_t n, bool replace, struct err *e)
 {
 	char temporary[300];
 	snprintf(temporary, sizeof temporary, "%s.new", name);
@@ -104,15 +104,25 @@ int file_put(int dir, const char *name, const void *bytes, size_t n, struct err 
 		r = -errno;
 	if (fd >= 0 && sys->close(fd) < 0 && !r)
 		r = -errno;
-	if (!r && renameat2(dir, temporary, dir, name, RENAME_NOREPLACE) < 0)
-		r = errno == EINVAL && faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
-		            renameat(dir, temporary, dir, name) == 0
-		        ? 0
-		        : -errno;
+	/* Some file systems have no RENAME_NOREPLACE. */
+	if (!r && !replace && faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		r = -EEXIST;
+	if (!r && renameat(dir, temporary, dir, name) < 0)
+		r = -errno;
 	if (r < 0) {
 		unlinkat(dir, temporary, 0);
 		return err_set(e, r, "%s cannot be written into the bundle: %s", name,
 		               strerror(-r));
 	}
 	return 0;
+}
+
+int file_put(int dir, const char *name, const void *bytes, size_t n, struct err *e)
+{
+	return put(dir, name, bytes, n, false, e);
+}
+
+int file_replace(int dir, const char *name, const void *bytes, size_t n, struct err *e)
+{
+	return put(dir, name, bytes, n, true, e);
 }

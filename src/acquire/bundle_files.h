@@ -26,5 +26,7 @@ int file_hash(int dir, const char *name, uint8_t ret[static SHA256_LEN], uint64_
 int file_slurp(int dir, const char *name, struct buf *out);
 /* Writes beside its place, syncs, renames. -EEXIST where the name stands already. */
 int file_put(int dir, const char *name, const void *bytes, size_t n, struct err *e);
+/* The same over what stands there. */
+int file_replace(int dir, const char *name, const void *bytes, size_t n, struct err *e);
 
 #endif

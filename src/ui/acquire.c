@@ -19,6 +19,13 @@
 const struct opt acquire_opts[] = {
     {"to", 0, OPT_TEXT, "DIR", "where the bundle goes: DIR/INCIDENT/eN"},
     {"resume", 0, OPT_TEXT, "EVIDENCE", "go on with evidence that was left unfinished"},
+    {"format", 0, OPT_TEXT, "raw|e01|zstd", "disk: the form of the image (default raw)"},
+    {"split", 0, OPT_TEXT, "SIZE", "disk: files of SIZE (raw; e01 has 1500M by itself)"},
+    {"hash", 0, OPT_TEXT, "LIST", "disk: md5, sha1, blake2b beside sha256"},
+    {"rate", 0, OPT_TEXT, "SIZE", "disk: read at most SIZE bytes a second"},
+    {"retries", 0, OPT_COUNT, "N", "disk: try a bad sector N times more (default 0)"},
+    {"reserve", 0, OPT_TEXT, "SIZE", "disk: what stays free at the destination (default 64M)"},
+    {"idle", 0, OPT_FLAG, NULL, "disk: read only while nobody else does (I/O class idle)"},
     {"examiner", 0, OPT_TEXT, "NAME", "who takes it; into the manifest"},
     {"case", 0, OPT_TEXT, "ID", "the number of the case; into the manifest"},
     {"source", 0, OPT_TEXT, "WAY", "memory: only by kcore, crash or mem"},
