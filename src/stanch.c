@@ -14,6 +14,7 @@
 #include "enforce/local/local.h"
 #include "enforce/panos/panos.h"
 #include "enforce/process/process.h"
+#include "enforce/service/service.h"
 #include "observe/role.h"
 #include "priv/role.h"
 #include "ui/verbs.h"
@@ -26,6 +27,7 @@ const size_t point_table_n = ARRAY_SIZE(point_table);
 /* What carries orders out at this host, in the sequence of their steps. */
 const struct local_row local_table[] = {
     {&host_driver, 1 << VERB_ISOLATE | 1 << VERB_BLOCK, ~0u},
+    {&service_driver, 1 << VERB_KILL | 1 << VERB_DISABLE, 1 << TARGET_UNIT},
     {&process_driver, 1 << VERB_FREEZE | 1 << VERB_KILL,
      1 << TARGET_PROCESS | 1 << TARGET_UNIT | 1 << TARGET_ACCOUNT},
     {0},
@@ -225,6 +227,28 @@ const struct verb_row verb_table[] = {
         .min_args = 1,
         .max_args = -1,
         .run = verb_kill,
+    },
+    {
+        .name = "disable",
+        .synopsis = "service UNIT [--watch DUR]",
+        .summary = "a service stops and cannot start again, by whatever triggers it",
+        .text =
+            "Finds what belongs to the unit: its other names, the instances of a template, the "
+            "sockets, timers and paths that trigger it. Links to /dev/null go into "
+            "/run/systemd/system.control, which systemd reads before /etc (systemctl mask does "
+            "not help against a unit file there); then systemd reads its units anew, triggers "
+            "are stopped, and the unit. None of the unit's own stop commands runs. Then it is "
+            "watched, 60 seconds or --watch, for whatever brings it back (exit 1).\n\n"
+            "Undo removes exactly these links and starts again what was active. systemd is asked "
+            "over its own socket, some seconds at most; no program of the host is run. Units of "
+            "a user's own manager are not reached: freeze the account.",
+        .opts = disable_opts,
+        .examples = "stanch disable service backdoor --dry-run\n"
+                    "stanch disable service backdoor@.service --watch 5m --yes",
+        .flags = VERB_CHANGES,
+        .min_args = 2,
+        .max_args = 2,
+        .run = verb_disable,
     },
     {
         .name = "contain",

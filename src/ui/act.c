@@ -2,9 +2,12 @@
 /* freeze, kill, disable: orders about processes, services and accounts of this host. */
 #include "ui/act.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/sys.h"
 #include "base/table.h"
 #include "enforce/process/process.h"
 #include "ui/cut.h"
@@ -17,6 +20,11 @@
 const struct opt freeze_opts[] = {
     {"for", 0, OPT_DURATION, "DUR", "time-to-live: lifted after it, by the guard or a command"},
     {"confirm-within", 0, OPT_DURATION, "DUR", "lifted after it unless confirmed by then"},
+    {NULL},
+};
+
+const struct opt disable_opts[] = {
+    {"watch", 0, OPT_DURATION, "DUR", "how long to look for what brings it back (default 60s)"},
     {NULL},
 };
 
@@ -80,11 +88,22 @@ static int check_daemons(struct cut *k, const struct target *t)
 	return EXIT_REFUSED;
 }
 
+/* A service that does not run has no processes to ask about, and can be disabled. */
+static bool runs(const struct target *t)
+{
+	struct group *g = calloc(1, sizeof *g);
+	bool found = g && group_find(t, g, NULL) != -ENOENT;
+	group_drop(g);
+	return found;
+}
+
 static int check_guards(struct cut *k, size_t *ret_members)
 {
 	int r = EXIT_DONE;
 	for (size_t i = 0; r == EXIT_DONE && i < k->order.n_targets; i++) {
 		size_t n = 0;
+		if (k->order.verb == VERB_DISABLE && !runs(&k->order.targets[i]))
+			continue;
 		r = check_operator(k, &k->order.targets[i], &n);
 		if (r == EXIT_DONE)
 			r = check_daemons(k, &k->order.targets[i]);
@@ -104,7 +123,7 @@ static void ask_text(const struct order *o, size_t members, char dst[static QUES
 	         o->n_targets > 1 ? " and the others" : "", members, members == 1 ? "" : "es");
 }
 
-int act(struct ctx *c, const struct args *a, enum verb verb)
+int act(struct ctx *c, const struct args *a, enum verb verb, unsigned *ret_id)
 {
 	struct cut k;
 	char question[QUESTION_MAX];
@@ -119,16 +138,65 @@ int act(struct ctx *c, const struct args *a, enum verb verb)
 		ask_text(&k.order, members, question);
 		r = cut_carry_out(&k, question);
 	}
+	if (ret_id)
+		*ret_id = k.order.id;
 	cut_end(&k);
 	return r;
 }
 
 int verb_freeze(struct ctx *c, const struct args *a)
 {
-	return act(c, a, VERB_FREEZE);
+	return act(c, a, VERB_FREEZE, NULL);
 }
 
 int verb_kill(struct ctx *c, const struct args *a)
 {
-	return act(c, a, VERB_KILL);
+	return act(c, a, VERB_KILL, NULL);
+}
+
+/* ---- disable ---- */
+
+#define WATCH_DEFAULT (60 * USEC_PER_SEC)
+#define WATCH_MS      1000
+
+/* Reads it back once; what differs is told. */
+static int look_again(struct ctx *c, unsigned id)
+{
+	struct err e = {0};
+	struct session s = {0};
+	struct report rep = {0};
+	int r = session_open_read(c, &s, &e);
+	if (r == 0)
+		r = engine_verify(s.engine, id, &rep, &e);
+	session_close(&s);
+	if (r < 0)
+		return ctx_fail(c, ctx_exit_of(r), &e);
+	bool holds = rep.outcome == ENGINE_DONE;
+	if (!holds)
+		out_error(&c->out, "it does not stay as ordered: %s", rep.text ? rep.text : "");
+	report_free(&rep);
+	return holds ? EXIT_DONE : EXIT_FOUND;
+}
+
+static int watch(struct ctx *c, unsigned id, usec_t span)
+{
+	char text[TIME_STR_MAX];
+	usec_t end = boot_now() + span;
+	int r = EXIT_DONE;
+	if (!c->out.json)
+		out_info(&c->out, "\nWatching it for %s", duration_str(span, text));
+	while (r == EXIT_DONE && boot_now() < end) {
+		usec_t left = (end - boot_now()) / 1000;
+		(void)sys->poll(NULL, 0, (int)(left < WATCH_MS ? left : WATCH_MS));
+		r = look_again(c, id);
+	}
+	return r;
+}
+
+int verb_disable(struct ctx *c, const struct args *a)
+{
+	unsigned id = 0;
+	int r = act(c, a, VERB_DISABLE, &id);
+	usec_t span = args_duration(a, "watch", WATCH_DEFAULT);
+	return r == EXIT_DONE && id ? watch(c, id, span) : r;
 }

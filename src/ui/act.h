@@ -6,7 +6,7 @@
 #include "ui/ctx.h"
 
 /* "PID…", "service UNIT" or "account NAME" of the command line: guards, plan, question, apply.
- * Returns an enum exit_code. */
-int act(struct ctx *c, const struct args *a, enum verb verb);
+ * *ret_id (may be NULL): the order's, 0 when none was made. Returns an enum exit_code. */
+int act(struct ctx *c, const struct args *a, enum verb verb, unsigned *ret_id);
 
 #endif

@@ -17,7 +17,8 @@ extern const struct opt isolate_opts[], block_opts[], verify_opts[], confirm_opt
     incident_opts[], reassert_opts[], guard_opts[], contain_opts[];
 int verb_isolate(struct ctx *c, const struct args *a);
 int verb_block(struct ctx *c, const struct args *a);
-extern const struct opt freeze_opts[];
+extern const struct opt freeze_opts[], disable_opts[];
+int verb_disable(struct ctx *c, const struct args *a);
 int verb_freeze(struct ctx *c, const struct args *a);
 int verb_kill(struct ctx *c, const struct args *a);
 int verb_contain(struct ctx *c, const struct args *a);
