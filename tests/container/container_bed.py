@@ -124,6 +124,9 @@ class Container:
         self.network()
         self.boot(tree)
         self.put(CONFIG, b"")
+        missing = self.script(f"ldd {range_bed.STANCH} | grep 'not found' || :").stdout
+        if missing:
+            raise BedError(f"name these in tests/debian-packages:\n{missing}")
         self.run("ip", "link", "set", "lo", "up")
 
     def network(self):
