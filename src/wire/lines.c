@@ -88,24 +88,6 @@ const uint8_t *span_find(struct cursor c, const char *needle)
 	return cursor_left(&c) ? memmem(c.p, cursor_left(&c), needle, strlen(needle)) : NULL;
 }
 
-static uint8_t lower(uint8_t c)
-{
-	return c >= 'A' && c <= 'Z' ? c + 32 : c;
-}
-
-const uint8_t *span_find_nocase(struct cursor c, const char *needle)
-{
-	size_t n = strlen(needle);
-	for (const uint8_t *p = c.p; p && (size_t)(c.end - p) >= n; p++) {
-		size_t i = 0;
-		while (i < n && lower(p[i]) == lower((uint8_t)needle[i]))
-			i++;
-		if (i == n)
-			return p;
-	}
-	return NULL;
-}
-
 bool span_has(struct cursor c, const char *needle)
 {
 	return span_find(c, needle) != NULL;

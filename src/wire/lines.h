@@ -30,9 +30,8 @@ bool span_is(struct cursor c, const char *literal);
 bool span_equal(struct cursor a, struct cursor b);
 bool span_starts(struct cursor c, const char *literal);
 bool span_ends(struct cursor c, const char *literal);
-/* Where needle first stands, or NULL. The second form takes ASCII letters of either case. */
+/* Where needle first stands, or NULL. */
 const uint8_t *span_find(struct cursor c, const char *needle);
-const uint8_t *span_find_nocase(struct cursor c, const char *needle);
 bool span_has(struct cursor c, const char *needle);
 /* All of it is decimal digits and at most max. */
 bool span_number(struct cursor c, uint64_t max, uint64_t *ret);
