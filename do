@@ -192,19 +192,19 @@ asan_units() {
 	ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		units -C build-asan --suite unit --no-rebuild --logbase units
 }
-# Left out: priv-role (valgrind's own calls die of its seccomp, and pidfd_open is none it knows) and
+# Left out: triage (openat2 and pidfd_open are none that it knows), priv-role (valgrind's own calls die of its seccomp, and pidfd_open is none it knows) and
 # engine-malloc (its own malloc takes the place of valgrind's), kern-watchprog (it waits for the kernel
 # by the clock, and valgrind is too slow for that). engine runs without its matrices of
 # faults, half an hour here; ASan runs all of them.
 valgrind_units() {
-	for t in priv-role engine-malloc kern-watchprog; do
+	for t in priv-role engine-malloc kern-watchprog triage; do
 		note skip "valgrind $t: see valgrind_units in ./do"
 	done
 	export STANCH_TEST_BRIEF=1
 	# shellcheck disable=SC2046
 	units -C build --no-rebuild --logbase valgrind --timeout-multiplier 10 \
 		$(meson test -C build --suite unit --no-rebuild --list 2>/dev/null | sed 's/.* //' |
-			grep -vxE 'priv-role|engine-malloc|kern-watchprog') \
+			grep -vxE 'priv-role|engine-malloc|kern-watchprog|triage') \
 		--wrapper "valgrind -q --suppressions=$top/tests/valgrind.supp --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --trace-children=no"
 }
 

@@ -70,8 +70,13 @@ static void try_pid(struct search *s, int pid, bool by_cgroup)
 	for (size_t i = 0; i < s->n; i++)
 		if (s->v[i].pid == pid)
 			return;
-	if (s->n == CANDIDATES_MAX || (fd = (int)syscall(SYS_pidfd_open, pid, 0)) < 0)
+	if (s->n == CANDIDATES_MAX)
 		return;
+	if ((fd = (int)syscall(SYS_pidfd_open, pid, 0)) < 0) {
+		if (errno == ENOSYS)
+			triage_unseen(s->t, "hidden processes: this kernel has no pidfd_open");
+		return;
+	}
 	s->v[s->n++] = (struct candidate){pid, fd, by_cgroup};
 }
 

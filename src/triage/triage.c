@@ -27,6 +27,37 @@ int triage_area_parse(const char *name)
 
 /* --- files beneath the root --- */
 
+/* Before Linux 5.6 there is no openat2: part by part then, and no link is followed at all. */
+static int open_by_parts(int dir, const char *path, int flags)
+{
+	int at = dir, fd = -EINVAL;
+
+	while (*(path += strspn(path, "/"))) {
+		char part[256];
+		size_t n = strcspn(path, "/");
+		bool last = !path[n + strspn(path + n, "/")];
+		if (n >= sizeof(part))
+			return -ENAMETOOLONG;
+		snprintf(part, sizeof(part), "%.*s", (int)n, path);
+		if (!strcmp(part, ".."))
+			fd = -EXDEV;
+		else
+			fd = sys->openat(at, part,
+			                 last ? flags | O_NOFOLLOW
+			                      : O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+			                 0);
+		if (fd == -1)
+			fd = -errno;
+		if (at != dir)
+			sys->close(at);
+		if (fd < 0 || last)
+			return fd;
+		at = fd;
+		path += n;
+	}
+	return fd;
+}
+
 static int open_beneath(int dir, const char *path, int flags)
 {
 	struct open_how how = {.flags = (uint64_t)flags,
@@ -43,6 +74,8 @@ static int open_beneath(int dir, const char *path, int flags)
 		else if (errno != EAGAIN && errno != EINTR)
 			break;
 	}
+	if (errno == ENOSYS)
+		return open_by_parts(dir, path, (int)how.flags & ~O_NOATIME);
 	return -errno;
 }
 

@@ -6,7 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -174,6 +178,61 @@ static void preload_of_a_mounted_root(void **state)
 	free(w);
 }
 
+/* Older kernels answer so to openat2. */
+static void forget_openat2(void)
+{
+	struct sock_filter f[] = {
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = {ARRAY_SIZE(f), f};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+		_exit(99);
+}
+
+/* Exit code: findings, and 100 more for each thing that was not seen. */
+static int look_on_an_old_kernel(const char *root, struct seen *w)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		forget_openat2();
+		look(root, "kernel", w);
+		_exit((int)(w->n + 100 * w->s.n_unseen));
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void without_openat2_no_link_is_followed(void **state)
+{
+	char root[] = "/tmp/triage-test-XXXXXX", etc[64], real[64];
+	struct seen *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	assert_non_null(mkdtemp(root));
+	snprintf(etc, sizeof(etc), "%s/etc", root);
+	snprintf(real, sizeof(real), "%s/real", root);
+	assert_int_equal(mkdir(etc, 0755), 0);
+	put(root, "/etc/ld.so.preload", "/tmp/x.so\n");
+	assert_int_equal(look_on_an_old_kernel(root, w), 1);
+	assert_int_equal(rename(etc, real), 0);
+	assert_int_equal(symlink("real", etc), 0);
+	assert_int_equal(look_on_an_old_kernel(root, w), 100);
+	look(root, "kernel", w);
+	assert_int_equal(w->n, 1);
+
+	char rm[64];
+	snprintf(rm, sizeof(rm), "rm -rf %s", root);
+	assert_int_equal(system(rm), 0);
+	free(w);
+}
+
 static void a_root_that_is_none(void **state)
 {
 	struct triage_config c = {.root = "/nonexistent/root", .found = on_found, .done = on_done};
@@ -326,6 +385,7 @@ int main(void)
 	    cmocka_unit_test(rules_are_whole),
 	    cmocka_unit_test(places),
 	    cmocka_unit_test(preload_of_a_mounted_root),
+	    cmocka_unit_test(without_openat2_no_link_is_followed),
 	    cmocka_unit_test(a_root_that_is_none),
 	    cmocka_unit_test(ways_to_run),
 	    cmocka_unit_test(words_of_sockets),
