@@ -3,6 +3,7 @@
 
 #include <linux/packet_diag.h>
 #include <linux/unix_diag.h>
+#include <linux/xdp_diag.h>
 #include <linux/tcp.h>
 #include <string.h>
 
@@ -30,6 +31,7 @@ struct reading {
 	diag_sock_fn sock;
 	diag_packet_fn packet;
 	diag_unix_fn joined;
+	diag_xdp_fn xdp;
 	void *arg;
 	int proto;
 	bool stopped;
@@ -297,6 +299,41 @@ static int on_packet(const struct nlmsghdr *h, void *arg)
 	mnl_attr_parse(h, sizeof *m, read_packet_attr, &p);
 	r->stopped = !r->packet(r->arg, &p);
 	return MNL_CB_OK;
+}
+
+static int on_xdp(const struct nlmsghdr *h, void *arg)
+{
+	struct reading *r = arg;
+	const struct xdp_diag_msg *m = mnl_nlmsg_get_payload(h);
+
+	if (h->nlmsg_len < mnl_nlmsg_size(sizeof *m)) {
+		errno = EBADMSG;
+		return MNL_CB_ERROR;
+	}
+	if (!r->stopped)
+		r->stopped = !r->xdp(r->arg, m->xdiag_ino);
+	return MNL_CB_OK;
+}
+
+int diag_xdp(struct nl *nl, diag_xdp_fn cb, void *arg, struct err *e)
+{
+	char bytes[128] = {0};
+	struct nlmsghdr *h = mnl_nlmsg_put_header(bytes);
+	h->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	struct xdp_diag_req *q = mnl_nlmsg_put_extra_header(h, sizeof *q);
+	q->sdiag_family = AF_XDP;
+	struct reading r = {.xdp = cb, .arg = arg};
+	struct link_up l;
+	struct err why = {0};
+	int code = link_up_open(&l, nl, &why);
+	if (code == 0)
+		code = nl_talk(l.nl, h, on_xdp, &r, &why);
+	link_up_close(&l);
+	if (code == 0)
+		return 0;
+	err_set(e, code, "%s", why.text);
+	return refused(code, "AF_XDP", e);
 }
 
 static int read_unix_attr(const struct nlattr *a, void *arg)

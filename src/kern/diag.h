@@ -109,6 +109,10 @@ int diag_packet(struct nl *nl, diag_packet_fn cb, void *arg, struct err *e);
 /* Inode of a connected unix socket and of the one that it is connected with. */
 typedef bool (*diag_unix_fn)(void *arg, uint64_t inode, uint64_t peer);
 
+/* Inodes of AF_XDP sockets. -EOPNOTSUPP: this kernel has none, or does not list them. */
+typedef bool (*diag_xdp_fn)(void *arg, uint64_t inode);
+int diag_xdp(struct nl *nl, diag_xdp_fn cb, void *arg, struct err *e);
+
 /* Unix sockets that are connected. -EOPNOTSUPP: this kernel has no unix_diag. */
 int diag_unix(struct nl *nl, diag_unix_fn cb, void *arg, struct err *e);
 

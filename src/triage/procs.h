@@ -38,7 +38,7 @@ struct proc_row {
 	uint32_t first_fd, n_fds; /* in procs.fds: by number */
 };
 
-enum sock_kind { ON_TCP, ON_UDP, ON_RAW, ON_PACKET };
+enum sock_kind { ON_TCP, ON_UDP, ON_RAW, ON_PACKET, ON_XDP };
 
 struct sock_row {
 	uint64_t inode, net;

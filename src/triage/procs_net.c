@@ -68,8 +68,17 @@ static int read_table(struct triage *t, struct procs *p, size_t *cap, const stru
 
 struct peers {
 	struct procs *p;
-	size_t cap;
+	size_t cap, *socks_cap;
+	uint64_t net;
 };
+
+static bool on_xdp(void *arg, uint64_t inode)
+{
+	struct peers *u = arg;
+	struct sock_row s = {.inode = inode, .net = u->net, .kind = ON_XDP};
+
+	return sock_add(u->p, u->socks_cap, &s);
+}
 
 static bool on_unix(void *arg, uint64_t inode, uint64_t peer)
 {
@@ -117,6 +126,10 @@ static int read_peers(struct triage *t, struct peers *u, const struct proc_row *
 	if (ret < 0)
 		return ret;
 	ret = diag_unix(&nl, on_unix, u, NULL);
+	/* Not every kernel has such sockets or lists them: then nobody can be told by them. */
+	u->net = r->net;
+	if (diag_xdp(&nl, on_xdp, u, NULL) < 0)
+		triage_unseen(t, "AF_XDP sockets: this kernel does not list them");
 	nl_close(&nl);
 	return ret;
 }
@@ -142,8 +155,8 @@ static void one_namespace(struct triage *t, struct peers *u, size_t *cap, const 
 void procs_read_sockets(struct triage *t, struct procs *p)
 {
 	uint64_t seen[PROCS_NAMESPACES], ours = 0;
-	struct peers u = {.p = p};
 	size_t n = 0, cap = 0, k;
+	struct peers u = {.p = p, .socks_cap = &cap};
 	_cleanup_close_ int home = sys->open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC, 0);
 	struct stat st;
 

@@ -73,7 +73,7 @@ static bool login_service(const struct proc_row *r)
 
 static bool leads_out(const struct sock_row *s)
 {
-	return s && s->kind != ON_PACKET && s->inet.state != 10 &&
+	return s && s->kind != ON_PACKET && s->kind != ON_XDP && s->inet.state != 10 &&
 	       (s->kind != ON_UDP || s->inet.peer.port);
 }
 

@@ -17,6 +17,8 @@ const struct triage_rule socket_rules[] = {
     {"packet_socket", FINDING_SOCKET, 0.50, "T1040",
      "a DHCP client, a capture, an intrusion detection, a VPN or cluster service"},
     {"raw_socket", FINDING_SOCKET, 0.45, "T1205.002", "ping, a routing daemon, a monitoring probe"},
+    {"xdp_socket", FINDING_SOCKET, 0.50, "T1205.002",
+     "a packet processor (DPDK, OVS, Suricata); stanch itself holds queues while it isolates"},
     {"listener", FINDING_SOCKET, 0.50, "T1571",
      "a developer's server; a service that was replaced by hand"},
     {"ownerless_socket", FINDING_SOCKET, 0.50, "T1014",
@@ -138,6 +140,19 @@ static void tell_socket(struct triage *t, const struct procs *p, const struct pr
 	f.score = score;
 	finding_reason(&f, "%s", what);
 	procs_found(t, r, &f);
+}
+
+/* What is sent by such a socket passes every hook of netfilter and tc. */
+static void judge_xdp(struct triage *t, const struct procs *p, const struct proc_row *r)
+{
+	static const char *const users[] = {"stanch",       "ovs-vswitchd", "suricata",
+	                                    "dpdk-testpmd", "vpp",          NULL};
+	struct program g = program_of(r);
+
+	if (suspect(t, p, r, &g))
+		tell_socket(t, p, r, "xdp_socket", 0.80, "an AF_XDP socket");
+	else if (!odd_any(odd_base(r->exe), users))
+		tell_socket(t, p, r, "xdp_socket", 0.50, "an AF_XDP socket");
 }
 
 static void judge_raw(struct triage *t, const struct procs *p, const struct proc_row *r,
@@ -276,7 +291,9 @@ static void look_socket(struct triage *t, const struct procs *p, const struct so
 			tell_ownerless(t, s);
 		return;
 	}
-	if (s->kind == ON_PACKET || s->kind == ON_RAW)
+	if (s->kind == ON_XDP)
+		judge_xdp(t, p, r);
+	else if (s->kind == ON_PACKET || s->kind == ON_RAW)
 		judge_raw(t, p, r, s);
 	else if (listens)
 		judge_listener(t, p, r, s);

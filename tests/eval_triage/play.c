@@ -207,6 +207,8 @@ int main(int argc, char **argv)
 		return parent(a);
 	if (!strcmp(verb, "packet"))
 		return socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)) < 0 ? fail("socket") : stay();
+	if (!strcmp(verb, "xdp"))
+		return socket(AF_XDP, SOCK_RAW, 0) < 0 ? fail("socket") : stay();
 	if (!strcmp(verb, "raw"))
 		return socket(AF_INET, SOCK_RAW, IPPROTO_ICMP) < 0 ? fail("socket") : stay();
 	fprintf(stderr, "no verb %s\n", verb);

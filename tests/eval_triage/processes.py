@@ -248,6 +248,11 @@ def packet_unknown(s):
     return s.start([s.play("/opt/sniff/agent"), "packet"])
 
 
+def xdp_tmp(s):
+    """Many kernels do not list such sockets, which is told; then it is found by its place alone."""
+    return s.start([s.play("/var/tmp/x"), "xdp"])
+
+
 def raw_tmp(s):
     return s.start([s.play("/tmp/r"), "raw"])
 
@@ -432,7 +437,7 @@ CASES = rows("processes", [
     (mount_over, {"proc_mount"}),
 ]) + rows("sockets", [
     (bind_nc, {"listener"}), (bind_socat, {"listener"}), (packet_python, {"packet_socket"}),
-    (packet_unknown, {"packet_socket"}), (raw_tmp, {"raw_socket"}), (listen_tmp, {"listener"}),
+    (packet_unknown, {"packet_socket"}), (xdp_tmp, {"xdp_socket", "odd_place"}), (raw_tmp, {"raw_socket"}), (listen_tmp, {"listener"}),
     (listen_python, {"listener"}),
 ]) + rows("kernel", [(preload_file, {"preload_file"})]) + rows("processes", [
     (f, None) for f in (
