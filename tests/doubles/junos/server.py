@@ -8,6 +8,7 @@ server.py PORT HOST_KEY USER_KEY START.xml LOG: on 127.0.0.1, one thread a sessi
 is written to LOG.running at each change; each request and operational command is a line of LOG.
 """
 import copy
+import os
 import socket
 import sys
 import threading
@@ -117,8 +118,9 @@ class Device:
             f.write(text + "\n")
 
     def write(self):
-        with open(self.log + ".running", "wb") as f:
+        with open(self.log + ".running.new", "wb") as f:
             f.write(etree.tostring(self.running))
+        os.rename(self.log + ".running.new", self.log + ".running")
 
     def commit(self, confirmed, seconds):
         new = copy.deepcopy(self.candidate)
