@@ -367,7 +367,8 @@ const struct verb_row verb_table[] = {
         .name = "incident",
         .synopsis = "new NAME | list | show [ID] | use ID | close ID | report [ID] [--html FILE]",
         .summary = "the breach that orders and findings belong to",
-        .text = "The first order opens an incident by itself. report shows orders, plans, and the "
+        .text = "The first order or finding opens an incident by itself. show lists its orders and "
+                "findings; report shows orders, plans, and the "
                 "journal's timeline with its hashes.",
         .opts = incident_opts,
         .examples = "stanch incident list\nstanch incident report --html report.html",

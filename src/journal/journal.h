@@ -112,6 +112,9 @@ int journal_get_order(struct journal *j, unsigned id, struct order *ret_o, struc
  * EXPIRED one that `widen` keeps). */
 int journal_list_orders(struct journal *j, const char *incident, bool only_open, unsigned **ret,
                         size_t *ret_n, struct err *e);
+/* Ids of an incident's findings, ascending. */
+int journal_list_findings(struct journal *j, const char *incident, unsigned **ret, size_t *ret_n,
+                          struct err *e);
 int journal_get_finding(struct journal *j, unsigned id, struct finding *ret, struct err *e);
 
 struct journal_entry {

@@ -367,6 +367,18 @@ static void findings_and_notes(void **state)
 	assert_string_equal(g.selector, h.selector);
 	assert_true(finding_same(&g, &h) && finding_of_host(&g));
 	assert_int_equal(journal_get_finding(j, 4, &g, &e), -ENOENT);
+	char incident[INCIDENT_ID_MAX];
+	unsigned *ids = NULL;
+	size_t n = 0;
+	assert_int_equal(journal_incident(j, NULL, incident, &e), 0);
+	assert_int_equal(journal_list_findings(j, incident, &ids, &n, &e), 0);
+	assert_int_equal(n, 3);
+	assert_int_equal(ids[2], 3);
+	free(ids);
+	ids = NULL;
+	assert_int_equal(journal_list_findings(j, "another", &ids, &n, &e), 0);
+	assert_int_equal(n, 0);
+	free(ids);
 	assert_int_equal(journal_note(j, "order", "o1", "{}", &e), -EINVAL);
 	assert_int_equal(journal_note(j, "journal.fallback", "o1", "{}", &e), -EINVAL);
 	assert_int_equal(journal_note(j, "drift", "o1", "{}", &e), 0);

@@ -509,6 +509,19 @@ int journal_get_order(struct journal *j, unsigned id, struct order *ret_o, struc
 	return 0;
 }
 
+/* The first column of every row. */
+static int list_ids(struct list *l, sqlite3_stmt *s, struct err *e)
+{
+	int r;
+	while ((r = db_step(s, e)) == 1) {
+		unsigned *id = list_grow(l, sizeof *id);
+		if (!id)
+			return no_memory(e);
+		*id = (unsigned)sqlite3_column_int64(s, 0);
+	}
+	return r;
+}
+
 static int list_orders_op(struct journal *j, void *arg, struct err *e)
 {
 	struct list *l = arg;
@@ -520,28 +533,45 @@ static int list_orders_op(struct journal *j, void *arg, struct err *e)
 	                 "(SELECT 1 FROM steps s WHERE s.order_id=o.id AND s.state IN ('intent', "
 	                 "'applied', 'verified', 'undoing', 'unknown'))) ORDER BY id",
 	                 "ti", l->incident, (int64_t)l->only_open);
-	while (!r && (r = db_step(s, e)) == 1) {
-		unsigned *id = list_grow(l, sizeof *id);
-		if (!id)
-			return no_memory(e);
-		*id = (unsigned)sqlite3_column_int64(s, 0);
-		r = 0;
+	return r ? r : list_ids(l, s, e);
+}
+
+static int list_findings_op(struct journal *j, void *arg, struct err *e)
+{
+	struct list *l = arg;
+	_cleanup_stmt_ sqlite3_stmt *s = NULL;
+	list_reset(l);
+	int r = db_query(j->at.db, &s, e, "SELECT id FROM findings WHERE incident=?1 ORDER BY id",
+	                 "t", l->incident);
+	return r ? r : list_ids(l, s, e);
+}
+
+static int list_by(struct journal *j, struct list *l,
+                   int (*op)(struct journal *j, void *arg, struct err *e), unsigned **ret,
+                   size_t *ret_n, struct err *e)
+{
+	int r = store_read(j, op, l, e);
+	if (r) {
+		free(l->v);
+		return r;
 	}
-	return r;
+	*ret = l->v;
+	*ret_n = l->n;
+	return 0;
 }
 
 int journal_list_orders(struct journal *j, const char *incident, bool only_open, unsigned **ret,
                         size_t *ret_n, struct err *e)
 {
 	struct list l = {.incident = incident, .only_open = only_open};
-	int r = store_read(j, list_orders_op, &l, e);
-	if (r) {
-		free(l.v);
-		return r;
-	}
-	*ret = l.v;
-	*ret_n = l.n;
-	return 0;
+	return list_by(j, &l, list_orders_op, ret, ret_n, e);
+}
+
+int journal_list_findings(struct journal *j, const char *incident, unsigned **ret, size_t *ret_n,
+                          struct err *e)
+{
+	struct list l = {.incident = incident};
+	return list_by(j, &l, list_findings_op, ret, ret_n, e);
 }
 
 /* --- findings, notes, reading all --- */

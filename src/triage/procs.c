@@ -465,6 +465,11 @@ void procs_begin(const struct triage *t, const struct procs *p, const char *rule
 
 void procs_found(struct triage *t, const struct proc_row *r, struct finding *f)
 {
+	/* What ran before the breach is less likely of it; but who is surely here stays so. */
+	if (t->since && f->first && f->first < t->since && f->score < FINDING_SCORE_ACT) {
+		f->score -= f->score > 0.20 ? 0.15 : 0;
+		finding_reason(f, "it was started before the time that --since names");
+	}
 	finding_order(f, f->score >= FINDING_SCORE_ACT ? "kill %d" : "freeze %d", r->stat.pid);
 	triage_found(t, f);
 }

@@ -10,6 +10,7 @@
 #include "ui/report.h"
 #include "ui/show.h"
 #include "ui/verbs.h"
+#include "ui/watch_show.h"
 
 const struct opt incident_opts[] = {
     {"html", 0, OPT_TEXT, "FILE", "report: one page for a browser, written to FILE"},
@@ -108,6 +109,39 @@ static void show_order_row(struct ctx *c, struct session *s, unsigned id, struct
 	plan_free(&p);
 }
 
+/* In the order of their numbers, as contain takes them. */
+static int show_findings(struct ctx *c, struct session *s, const char *incident, struct err *e)
+{
+	struct out_table t = {.n_columns = 5, .indent = 2};
+	unsigned *ids = NULL;
+	size_t n = 0;
+	int r = journal_list_findings(s->journal, incident, &ids, &n, e);
+	for (size_t i = 0; i < n && !r; i++) {
+		char id[16], score[16], src[ADDR_STR_MAX], dest[ADDR_STR_MAX],
+		    ends[2 * ADDR_STR_MAX + FINDING_DOMAIN_MAX];
+		struct finding f;
+		if ((r = journal_get_finding(s->journal, ids[i], &f, e)) < 0)
+			break;
+		f.id = ids[i];
+		if (c->out.json) {
+			show_any_finding(&c->out, &f);
+			continue;
+		}
+		snprintf(id, sizeof id, "f%u", ids[i]);
+		snprintf(score, sizeof score, "%.2f", f.score);
+		snprintf(ends, sizeof ends, "%s to %s", addr_str(&f.src.addr, src),
+		         f.domain[0] ? f.domain : addr_str(&f.dest.addr, dest));
+		const char *cells[] = {id, finding_advice(&f), score,
+		                       finding_of_host(&f) ? f.rule : finding_kind_str(f.kind),
+		                       finding_of_host(&f) ? f.subject : ends};
+		out_table_row(&t, cells, NULL);
+	}
+	out_table_print(&c->out, &t);
+	out_table_free(&t);
+	free(ids);
+	return r;
+}
+
 static int do_show(struct ctx *c, struct session *s, const char *name)
 {
 	struct err e = {0};
@@ -126,7 +160,9 @@ static int do_show(struct ctx *c, struct session *s, const char *name)
 	out_table_print(&c->out, &t);
 	out_table_free(&t);
 	free(ids);
-	r = evidence_list(c, s, v.name, &e);
+	r = show_findings(c, s, v.name, &e);
+	if (r == 0)
+		r = evidence_list(c, s, v.name, &e);
 	return r < 0 ? ctx_fail(c, ctx_exit_of(r), &e) : EXIT_DONE;
 }
 

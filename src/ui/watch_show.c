@@ -247,6 +247,14 @@ void show_finding(struct out *o, const struct finding *f, bool final)
 		out_line(o, "    %s stanch %s", i ? "or:       " : "to cut it:", f->orders[i]);
 }
 
+void show_any_finding(struct out *o, const struct finding *f)
+{
+	if (finding_of_host(f))
+		show_host_finding(o, f);
+	else
+		show_finding(o, f, true);
+}
+
 /* Names, protocols and findings that a full table had no room for. */
 static uint64_t not_kept(const struct watch_losses *l)
 {

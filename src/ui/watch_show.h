@@ -21,6 +21,8 @@ void show_flow_json(FILE *to, const struct seen_flow *w, const struct geo *geo);
 void show_finding(struct out *o, const struct finding *f, bool final);
 /* The same for one of a host (finding_of_host). */
 void show_host_finding(struct out *o, const struct finding *f);
+/* Whichever it is; its numbers are the last. */
+void show_any_finding(struct out *o, const struct finding *f);
 /* Something that a person should know about how the source was read. */
 void show_note(struct out *o, const char *text);
 /* l: what was seen, but not kept; blind: what this tier does not see, NULL where nobody looked for

@@ -5,6 +5,7 @@ them."""
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -64,9 +65,29 @@ def test_findings_are_stored_and_proposed(tmp_path):
                        capture_output=True, text=True, timeout=60, check=False)
     assert r.returncode == 0, r.stderr
     assert "preload_file" in html.read_text() and "T1574.006" in html.read_text()
+    r = subprocess.run([STANCH, "incident", "show", "--state", state], capture_output=True, text=True,
+                       timeout=60, check=False)
+    assert r.returncode == 0 and "f1  act" in r.stdout and "preload_file" in r.stdout, r.stdout + r.stderr
     r = subprocess.run([STANCH, "verify", "journal", "--state", state], capture_output=True, text=True,
                        timeout=60, check=False)
     assert r.returncode == 0, r.stdout + r.stderr
+
+
+def test_what_ran_before_counts_for_less(tmp_path):
+    shutil.copy("/bin/sleep", "/var/tmp/stanch-test-nap")
+    job = subprocess.Popen(["/var/tmp/stanch-test-nap", "60"])
+    try:
+        scores = []
+        for since in ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z"):
+            r = subprocess.run([STANCH, "triage", "--json", "--area", "processes", "--since", since, "--state",
+                                tmp_path / "state"], capture_output=True, text=True, timeout=60, check=False)
+            scores += [f["score"] for f in map(json.loads, r.stdout.splitlines())
+                       if f.get("selector", "").startswith(f"pid:{job.pid}:")]
+        assert len(scores) == 2 and scores[1] < 0.40 <= scores[0]
+    finally:
+        job.kill()
+        job.wait()
+        os.unlink("/var/tmp/stanch-test-nap")
 
 
 def test_usage():
