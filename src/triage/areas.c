@@ -24,5 +24,13 @@ const struct triage_area triage_areas[] = {
         .offline = true,
         .needs = "root for the list of kprobes and for addresses",
     },
+    {
+        .name = "accounts",
+        .run = area_accounts,
+        .rules = account_rules,
+        .limit = 5 * USEC_PER_SEC,
+        .offline = true,
+        .needs = "root, for shadow, sudoers and the keys of others",
+    },
     {0},
 };

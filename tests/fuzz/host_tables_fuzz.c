@@ -18,7 +18,8 @@ static const struct buf *joined;
 static void inside(struct cursor c)
 {
 	bool here = c.p >= from && c.end <= to;
-	bool there = joined && c.p >= joined->data && c.end <= joined->data + joined->len;
+	bool there =
+	    joined && joined->data && c.p >= joined->data && c.end <= joined->data + joined->len;
 	if (c.p > c.end || (c.p != c.end && !here && !there))
 		abort();
 }
