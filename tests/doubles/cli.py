@@ -6,7 +6,9 @@ and the refusals of the real ones, after the vendors' command references.
 cli.py KIND PORT HOST_KEY LOG: KIND asa, ios or fortios, on 127.0.0.1; login admin/secret, enable "enable-me".
 Each command is a line of LOG; the running configuration is written to LOG.running after each. LOG.drop (a
 number) cuts the connection off at that command, counted over all sessions; LOG.drop_after, once it is done.
+Sessions are in a table that clearing empties, but for those that carry a port of LOG.sticky.
 """
+import ipaddress
 import os
 import re
 import socket
@@ -24,6 +26,29 @@ class Refused(Exception):
     pass
 
 
+class Table:
+    """Sessions: (protocol number, source, port, destination, port)."""
+
+    def __init__(self):
+        self.rows = [(6, "192.0.2.10", 40000, "203.0.113.5", 443), (17, "192.0.2.10", 40001, "198.51.100.53", 53),
+                     (6, "198.51.100.7", 50000, "192.0.2.10", 22), (6, "192.0.2.99", 40002, "203.0.113.99", 443),
+                     (6, "192.0.2.99", 40003, "198.51.100.44", 443)]
+        self.sticky = 0
+
+    @staticmethod
+    def within(address, first, last):
+        a, b, c = (ipaddress.ip_address(x) for x in (address, first, last))
+        return a.version == b.version and b <= a <= c
+
+    def of(self, first, last=None, sides=(1, 3)):
+        return [r for r in self.rows if any(self.within(r[s], first, last or first) for s in sides)]
+
+    def clear(self, rows):
+        gone = [r for r in rows if self.sticky not in (r[2], r[4])]
+        self.rows = [r for r in self.rows if r not in gone]
+        return len(gone)
+
+
 class Asa:
     name, more = "asa", "<--- More --->"
     SIDE = rf"(any|any4|any6|host ({V4}|{V6})|{V4} {V4}|{V6}/\d+)"
@@ -34,7 +59,7 @@ class Asa:
         self.lists = {"inside_in": ["permit tcp any any eq 443", "permit ip any any"],
                       "outside_in": ["permit tcp any host 192.0.2.10 eq 443", "deny ip any any"],
                       "vpn": ["permit ip any any"]}
-        self.pager = True
+        self.pager, self.table = True, Table()
 
     def prompt(self, s):
         return f"asa(config){'# '}" if s["mode"] else "asa# " if s["enabled"] else "asa> "
@@ -59,10 +84,13 @@ class Asa:
             return [x for x in self.running() if x.startswith("access-group")]
         if m := re.fullmatch(r"show running-config access-list (\S+)", c):
             return [x for x in self.running() if x.startswith(f"access-list {m[1]} ")]
-        if m := re.fullmatch(rf"show conn address ({V4}|{V6})", c):
-            return ["4 in use, 9 most used", f"TCP outside 203.0.113.5:443 inside {m[1]}:40000, idle 0:00:00, bytes 1"]
-        if m := re.fullmatch(rf"clear conn address ({V4}|{V6})", c):
-            return ["2 connection(s) deleted."]
+        if m := re.fullmatch(rf"(show|clear) conn address ({V4}|{V6})(?:-({V4}|{V6}))?", c):
+            rows = self.table.of(m[2], m[3])
+            if m[1] == "clear":
+                return [f"{self.table.clear(rows)} connection(s) deleted."]
+            return [f"{len(self.table.rows)} in use, 9 most used"] + [
+                f"{'TCP' if proto == 6 else 'UDP'} outside  {d}:{dp} inside  {a}:{ap}, idle 0:00:00, bytes 1, flags UIO"
+                for proto, a, ap, d, dp in rows]
         if s["mode"] and (m := re.fullmatch(r"(no )?access-list (\S+)( line (\d+))? extended (.*)", c)):
             return self.change(m)
         raise Refused("ERROR: % Invalid input detected at '^' marker.")
@@ -91,6 +119,7 @@ class Ios:
     def __init__(self):
         self.lists = {"EDGE_IN": {10: "permit tcp any any eq 443", 20: "permit ip any any"},
                       "LAN_IN": {100: "permit ip any any"}}
+        self.table = Table()
         self.ports = {"GigabitEthernet0/0": ("EDGE_IN", None), "GigabitEthernet0/1": ("LAN_IN", None),
                       "GigabitEthernet0/2": (None, None)}
 
@@ -162,6 +191,7 @@ class Fortios:
                              "action": "accept", "srcaddr": '"all"', "dstaddr": '"all"', "schedule": '"always"',
                              "service": '"HTTPS"'}}
         self.addresses = {"all": "0.0.0.0 0.0.0.0"}
+        self.table = Table()
 
     def prompt(self, s):
         return f"fw ({s['mode'][-1]}) # " if s["mode"] else "fw # "
@@ -190,13 +220,32 @@ class Fortios:
             return []
         if c == "show firewall policy":
             return self.running()[:self.running().index("end") + 1]
-        if re.fullmatch(rf"diagnose sys session (filter clear|filter (src|dst) {V4}|list|clear)", c):
-            return ["session info: proto=6 proto_state=01"] if c.endswith("list") else []
+        if m := re.fullmatch(rf"diagnose sys session (filter clear|filter (src|dst) ({V4})(?: ({V4}))?|list|clear)", c):
+            return self.sessions(s, m)
         if mode[:1] == ["policy"]:
             return self.policy(s, c)
         if mode[:1] == ["address"]:
             return self.address(s, c)
         raise Refused("Unknown action 0")
+
+    def sessions(self, s, m):
+        """The filter is the administrator's own; clear without one clears all."""
+        if m[2]:
+            s["filter"] = (m[3], m[4], (1,) if m[2] == "src" else (3,))
+        elif m[1] == "filter clear":
+            s["filter"] = ("0.0.0.0", "255.255.255.255")
+        rows = self.table.of(*s.get("filter", ("0.0.0.0", "255.255.255.255")))
+        if m[1] == "clear":
+            self.table.clear(rows)
+        if m[1] != "list":
+            return []
+        out = []
+        for proto, a, ap, d, dp in rows:
+            out += ["", f"session info: proto={proto} proto_state=01 duration=142 expire=3457 timeout=3600 "
+                    "flags=00000000 sockflag=00000000 sockport=0 av_idx=0 use=3", "origin-shaper=", "reply-shaper=",
+                    "state=may_dirty", f"hook=pre dir=org act=noop {a}:{ap}->{d}:{dp}(0.0.0.0:0)",
+                    f"hook=post dir=reply act=noop {d}:{dp}->{a}:{ap}(0.0.0.0:0)"]
+        return out + [f"total session {len(rows)}"]
 
     def save(self, s):
         if len(s["mode"]) == 2 and s["mode"][0] == "policy":
@@ -309,6 +358,7 @@ class Session:
         if c == "enable" and not self.s["enabled"]:
             self.enable()
             return
+        self.d.table.sticky = self.knob("sticky")
         try:
             self.show(self.d.run(self.s, c))
         except Refused as e:

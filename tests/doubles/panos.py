@@ -6,7 +6,8 @@ addresses with time-outs, sessions, a pair's state; as strict as the public guid
 panos.py PORT CERT KEY API_KEY LOG: on 127.0.0.1. Each call is a line of LOG; the running configuration and the
 registered addresses are written to LOG.state as JSON at each change. LOG.knobs (JSON, may be missing) makes it
 misbehave: {"ha": "passive", "commit": "fail", "drop": N (close the connection at the N-th call, unanswered),
-"dropped_after": N (do it, then close)}.
+"dropped_after": N (do it, then close),
+"sticky": PORT (sessions that carry it do not go away)}.
 """
 import copy
 import http.server
@@ -75,6 +76,10 @@ class Device:
         self.candidate = copy.deepcopy(self.running)
         self.tags = {}  # (ip, tag): monotonic end, or None
         self.jobs, self.lock = {}, threading.RLock()
+        self.sessions = [("192.0.2.10", 40000, "203.0.113.5", 443, "ACTIVE"),
+                         ("198.51.100.7", 50000, "192.0.2.10", 22, "ACTIVE"),
+                         ("192.0.2.10", 40009, "203.0.113.6", 443, "DISCARD"),
+                         ("192.0.2.99", 40002, "203.0.113.99", 443, "ACTIVE")]
         self.write()
 
     def knobs(self):
@@ -191,11 +196,21 @@ class Device:
                     for ip, tags in sorted(by_ip.items())][start - 1:start - 1 + min(limit, 500)]
             return f"<result>{''.join(rows)}<count>{len(rows)}</count></result>"
         if cmd.xpath("/show/session/all/filter"):
-            return ("<result><entry><proto>6</proto><source>192.0.2.10</source><sport>40000</sport>"
-                    "<dst>203.0.113.5</dst><dport>443</dport><application>ssl</application></entry></result>")
+            return "<result>" + "".join(
+                f"<entry><dst>{d}</dst><xsource>{a}</xsource><source>{a}</source><sport>{ap}</sport><dport>{dp}</dport>"
+                f"<proto>6</proto><state>{state}</state><application>ssl</application><type>FLOW</type>"
+                "<start-time>Tue Nov 24 09:00:00 2026</start-time></entry>"
+                for a, ap, d, dp, state in self.sessions_of(cmd)) + "</result>"
         if cmd.xpath("/clear/session/all/filter"):
+            gone = [r for r in self.sessions_of(cmd) if self.knobs().get("sticky") not in (r[1], r[3])]
+            self.sessions = [r for r in self.sessions if r not in gone]
             return "<result><member>sessions cleared</member></result>"
         raise Refused("17", "unknown command")
+
+    def sessions_of(self, cmd):
+        source = cmd.findtext("session/all/filter/source")
+        destination = cmd.findtext("session/all/filter/destination")
+        return [r for r in self.sessions if source in (None, r[0]) and destination in (None, r[2])]
 
     # --- type=user-id
 

@@ -158,6 +158,11 @@ point core-junos {{
 """)
         return self.path("stanch.conf")
 
+    def sticky(self, port):
+        """From now on the device keeps sessions that carry the port; 0: none."""
+        with open(self.path("device.sticky"), "w", encoding="ascii") as f:
+            f.write(str(port))
+
     def argv(self, *argv, config=None):
         return [STANCH, "--state", self.path("state"), "--config", config or self.config(), *argv]
 

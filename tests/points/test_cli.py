@@ -56,6 +56,49 @@ def test_isolate_keeps_the_way_in(device):
     assert device.running() == before
 
 
+@pytest.mark.parametrize("device", ["asa", "fortios"], indirect=True)
+def test_sessions_are_counted(device):
+    """What is left in the device's table is counted; what is kept, or another's, is not."""
+    plan = ok(device.stanch("block", "203.0.113.5", "198.51.100.0/24", "--via", "edge", "--dry-run"))
+    assert "4 sessions of these addresses will be cut now: with 192.0.2.10 (3), 192.0.2.99 (1)" in plan.stdout
+    ok(device.stanch("block", "203.0.113.5", "198.51.100.0/24", "--via", "edge", "--yes"))
+    r = ok(device.stanch("verify", "o1"))
+    assert "0 sessions of these addresses are left" in r.stdout
+    device.sticky(40002)
+    r = ok(device.stanch("block", "203.0.113.96/29", "--via", "edge", "--yes"), 5)
+    ends = ("192.0.2.99:40002", "203.0.113.99:443")  # conn names the far interface first, the others who opened it
+    first, second = reversed(ends) if device.kind == "asa" else ends
+    assert f"1 sessions of these addresses are left, the first: {first} -> {second}" in r.stdout + r.stderr
+    assert "are left" in ok(device.stanch("verify", "o2"), 1).stdout
+    device.sticky(0)
+    ok(device.stanch("undo", "--all", "--yes"))
+
+
+@pytest.mark.parametrize("device", ["asa"], indirect=True)
+def test_kept_sessions_are_not_left(device):
+    device.sticky(22)  # clear conn takes the kept one, too; here it comes back at once
+    plan = ok(device.stanch("isolate", "web01", "--keep-in", "198.51.100.7@22", "--dry-run"))
+    assert "2 sessions of these addresses will be cut now" in plan.stdout and "1 are kept" in plan.stdout
+    ok(device.stanch("isolate", "web01", "--keep-in", "198.51.100.7@22", "--yes"))
+    assert "1 are kept" in ok(device.stanch("verify", "o1")).stdout
+
+
+@pytest.mark.parametrize("device", ["asa"], indirect=True)
+def test_a_table_that_cannot_be_read_is_not_known(device):
+    """A description of somebody's own that clears and does not say how the table reads."""
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/enforce/cli/devices/asa.dev")
+    with open(source, encoding="utf-8") as f:
+        lines = [x for x in f if not x.startswith(("shown = ", "entry = ^([A-Z"))]
+    with open(device.path("mine.dev"), "w", encoding="utf-8") as f:
+        f.writelines(lines)
+    with open(device.config(), encoding="utf-8") as f:
+        text = f.read().replace('device = "asa"', f'device_file = "{device.path("mine.dev")}"')
+    with open(device.path("mine.conf"), "w", encoding="utf-8") as f:
+        f.write(text)
+    r = ok(device.stanch("block", "203.0.113.5", "--via", "edge", "--yes", config=device.path("mine.conf")), 5)
+    assert "what is left is not known" in r.stdout + r.stderr
+
+
 @pytest.mark.parametrize("device", ["fortios"], indirect=True)
 def test_what_a_description_lacks_is_refused(device):
     before = device.running()

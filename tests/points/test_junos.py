@@ -128,6 +128,18 @@ def test_terms_come_first(junos):
     assert junos.running() == before
 
 
+def test_sessions_are_counted(junos):
+    junos.sticky(22)
+    plan = ok(junos.stanch("isolate", "web02", "--keep-in", "198.51.100.7@22", "--dry-run"))
+    assert "1 sessions of these addresses will be cut now: with 203.0.113.5 (1); 1 are kept" in plan.stdout
+    ok(junos.stanch("isolate", "web02", "--keep-in", "198.51.100.7@22", "--yes"))
+    assert "0 sessions of these addresses are left, 1 are kept" in ok(junos.stanch("verify", "o1")).stdout
+    junos.sticky(40002)
+    r = ok(junos.stanch("block", "203.0.113.96/29", "--via", "core-junos", "--yes"), 5)
+    assert "1 sessions of these addresses are left, the first: 192.0.2.99:40002" in r.stdout + r.stderr
+    assert "are left" in ok(junos.stanch("verify", "o2"), 1).stdout
+
+
 def test_blocks_share_a_filter_of_ours(junos):
     before = junos.running()
     ok(junos.stanch("isolate", "web01", "--yes"))

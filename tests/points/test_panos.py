@@ -61,6 +61,19 @@ def test_isolate_and_back(ready):
     assert ready.running().replace("<disabled>no</disabled>", "") == before
 
 
+def test_sessions_are_counted(ready):
+    """A session that a rule drops is one that is discarded: it is not left."""
+    ready.knobs(sticky=22)
+    plan = ok(ready.stanch("isolate", "web01", "--keep-in", "198.51.100.7@22", "--dry-run"))
+    assert "1 sessions of these addresses will be cut now: with 203.0.113.5 (1); 1 are kept" in plan.stdout
+    ok(ready.stanch("isolate", "web01", "--keep-in", "198.51.100.7@22", "--yes"))
+    assert "0 sessions of these addresses are left, 1 are kept" in ok(ready.stanch("verify", "o1")).stdout
+    ready.knobs(sticky=40002)
+    r = ok(ready.stanch("block", "203.0.113.99", "--via", "edge-panos", "--yes"), 5)
+    assert "1 sessions of these addresses are left, the first: 192.0.2.99:40002" in r.stdout + r.stderr
+    assert "are left" in ok(ready.stanch("verify", "o2"), 1).stdout
+
+
 def test_the_device_holds_the_clock(ready):
     """Unconfirmed, the tags end by themselves though nothing of stanch runs; confirmed, they stay, and there
     is no moment without one."""

@@ -19,7 +19,10 @@
 
 #include "base/table.h"
 #include "enforce/cli/cut.h"
+#include "enforce/cli/sessions.h"
 #include "enforce/cli/talk.h"
+#include "enforce/point_payload.h"
+#include "enforce/point_sessions.h"
 #include "enforce/ssh_point.h"
 
 #define KIND_ENTRIES  "cli.entries"
@@ -198,15 +201,6 @@ static int at_list_read(const struct cli *c, struct talk *t, const struct cli_cu
 
 /* --- probe --- */
 
-static void can(struct capabilities *k, const char *name, bool yes, const char *why_not)
-{
-	struct capability *c = &k->v[k->n++];
-	*c = (struct capability){.name = name, .available = yes};
-	if (!yes)
-		snprintf(c->why_not, sizeof c->why_not, "%.*s", (int)sizeof c->why_not - 1,
-		         why_not);
-}
-
 static int cli_probe(void *ctx, struct capabilities *ret, struct err *e)
 {
 	const struct cli *c = ctx;
@@ -215,15 +209,16 @@ static int cli_probe(void *ctx, struct capabilities *ret, struct err *e)
 	size_t n = 0;
 	struct err why = {0};
 	bool in = connect_to(c, &t, &why) == 0;
-	can(ret, "login", in, why.text);
+	point_can(ret, "login", in, why.text);
 	bool read = in && read_bindings(c, t, &v, &n, &why) == 0;
-	can(ret, "lists", read && n, read ? "no access list is bound to any interface" : why.text);
-	can(ret, "IPv6", cli_family_known(c->d, ADDR_V6),
-	    "the description of this kind of device has none");
-	can(ret, "permits", device_get(c->d, "entry.permit", 0) != NULL,
-	    "the description of this kind of device has none: --keep is refused");
-	can(ret, "session clear", device_get(c->d, "sessions.clear", 0) != NULL,
-	    "lists of this kind of device are stateless: they cut what is established, too");
+	point_can(ret, "lists", read && n,
+	          read ? "no access list is bound to any interface" : why.text);
+	point_can(ret, "IPv6", cli_family_known(c->d, ADDR_V6),
+	          "the description of this kind of device has none");
+	point_can(ret, "permits", device_get(c->d, "entry.permit", 0) != NULL,
+	          "the description of this kind of device has none: --keep is refused");
+	point_can(ret, "session clear", device_get(c->d, "sessions.clear", 0) != NULL,
+	          "lists of this kind of device are stateless: they cut what is established, too");
 	talk_close(t);
 	free(v);
 	return 0;
@@ -231,46 +226,19 @@ static int cli_probe(void *ctx, struct capabilities *ret, struct err *e)
 
 /* --- plan --- */
 
-static int fill_prefixes(const struct cli *c, const struct order *o, struct cli_cut *cut,
-                         struct err *e)
+static int fill_packets(const struct cli *c, const struct order *o, struct cli_cut *cut,
+                        struct err *e)
 {
-	struct addr addrs[ASSET_ADDRS_MAX];
-	size_t n = 0, block = o->verb == VERB_BLOCK ? o->n_targets : 0;
-	int r = o->verb == VERB_ISOLATE
-	            ? inventory_addrs(c->point->inventory, &o->targets[0], addrs, &n, e)
-	            : 0;
+	int r = point_order_prefixes(c->point, o, CLI_PREFIXES_MAX, &cut->prefixes,
+	                             &cut->n_prefixes, e);
+	if (r == 0)
+		r = point_order_permits(o, &cut->permits, &cut->n_permits, e);
 	if (r < 0)
 		return r;
-	if (block + n > CLI_PREFIXES_MAX)
-		return err_set(e, -E2BIG, "an order reaches at most %d prefixes at this device",
-		               CLI_PREFIXES_MAX);
-	cut->prefixes = calloc(block + n, sizeof *cut->prefixes);
-	if (!cut->prefixes)
-		return err_set(e, -ENOMEM, "out of memory while planning");
-	for (size_t i = 0; i < block; i++)
-		cut->prefixes[cut->n_prefixes++] = o->targets[i].prefix;
-	for (size_t i = 0; i < n; i++)
-		cut->prefixes[cut->n_prefixes++] = prefix_of(&addrs[i], addr_bits(&addrs[i]));
 	for (size_t i = 0; i < cut->n_prefixes; i++)
 		if (cli_family_known(c->d, cut->prefixes[i].addr.family))
 			return 0;
 	return err_set(e, -EOPNOTSUPP, "the description of this kind of device knows no IPv6");
-}
-
-static int fill_permits(const struct order *o, struct cli_cut *cut, struct err *e)
-{
-	cut->permits = calloc(o->n_permits ? o->n_permits : 1, sizeof *cut->permits);
-	if (!cut->permits)
-		return err_set(e, -ENOMEM, "out of memory while planning");
-	for (size_t i = 0; i < o->n_permits; i++) {
-		if (o->permits[i].breakglass)
-			return err_set(e, -EOPNOTSUPP,
-			               "this point cannot widen when the deadline passes; use "
-			               "--on-expiry open");
-		if (o->permits[i].kind == PERMIT_FLOW)
-			cut->permits[cut->n_permits++] = o->permits[i];
-	}
-	return 0;
 }
 
 static bool wants_interface(const struct cli *c, const struct order *o, const char *interface)
@@ -461,15 +429,52 @@ static int add_notes(const struct cli *c, const struct order *o, const struct cl
 	return r < 0 ? err_set(e, r, "out of memory while planning") : 0;
 }
 
+static struct point_scope scope_of(const struct cli_cut *c)
+{
+	return (struct point_scope){c->prefixes, c->n_prefixes, c->permits, c->n_permits};
+}
+
+/* The table as it is now. Free it. */
+static int read_sessions(const struct cli *c, struct talk *t, const struct cli_cut *cut,
+                         struct point_sessions *ret, struct err *e)
+{
+	struct buf shown = BUF_INIT(SHOWN_MAX);
+	int r = cli_sessions_each(c->d, t, cut, "sessions.show", &shown, &ret->not_asked, e);
+	if (r == 0 && shown.len)
+		r = point_sessions_err(
+		    cli_sessions_parse(c->d, buf_str(&shown), point_sessions_add, ret),
+		    c->point->name, e);
+	buf_free(&shown);
+	return r;
+}
+
+static int add_sessions(const struct cli *c, struct talk *t, struct cli_cut *cut, struct plan *p,
+                        struct err *e)
+{
+	const struct point_scope scope = scope_of(cut);
+	struct point_sessions table = {0};
+	struct err why = {0};
+	if (!device_get(c->d, "sessions.clear", 0))
+		return 0;
+	int r = add_step(c, cut, KIND_SESSIONS,
+	                 strdup("clears the sessions of these addresses on the device"),
+	                 "a session that was cleared cannot be opened again from here", p, e);
+	if (r < 0 || !cli_sessions_readable(c->d))
+		return r;
+	r = read_sessions(c, t, cut, &table, &why) == 0
+	        ? point_sessions_note(&table, &scope, p, e)
+	        : plan_note(p, "who they talk to now could not be read: %s", why.text);
+	point_sessions_free(&table);
+	return r;
+}
+
 static int cli_plan(void *ctx, const struct order *o, const struct holds *others, struct plan *ret,
                     struct err *e)
 {
 	const struct cli *c = ctx;
 	struct cli_cut cut = {.tag = "stanch-0"};
 	struct talk *t = NULL;
-	int r = fill_prefixes(c, o, &cut, e);
-	if (r == 0)
-		r = fill_permits(o, &cut, e);
+	int r = fill_packets(c, o, &cut, e);
 	if (r == 0)
 		r = connect_to(c, &t, e);
 	if (r == 0)
@@ -479,10 +484,8 @@ static int cli_plan(void *ctx, const struct order *o, const struct holds *others
 	if (r == 0)
 		r = add_step(c, &cut, KIND_ENTRIES, effect_text(c, o, &cut),
 		             "takes these entries out, and what was made for them", ret, e);
-	if (r == 0 && device_get(c->d, "sessions.clear", 0))
-		r = add_step(c, &cut, KIND_SESSIONS,
-		             strdup("clears the sessions of these addresses on the device"),
-		             "a session that was cleared cannot be opened again from here", ret, e);
+	if (r == 0)
+		r = add_sessions(c, t, &cut, ret, e);
 	if (r == 0)
 		r = add_notes(c, o, &cut, ret, e);
 	talk_close(t);
@@ -663,6 +666,30 @@ static int read_back(const struct cli *c, const struct cli_cut *cut, const struc
 	return r;
 }
 
+/* What was cleared may be back, or was never gone. */
+static int verify_sessions(const struct cli *c, const struct cli_cut *cut, struct readback *ret,
+                           struct err *e)
+{
+	const struct point_scope scope = scope_of(cut);
+	struct point_sessions table = {0};
+	struct talk *t = NULL;
+	if (!cli_sessions_readable(c->d)) {
+		ret->verdict = VERDICT_UNKNOWN;
+		ret->drift =
+		    strdup("cleared; the description of this kind of device does not say how "
+		           "its session table reads, so what is left is not known");
+		return ret->drift ? 0 : err_set(e, -ENOMEM, "out of memory");
+	}
+	int r = connect_to(c, &t, e);
+	if (r == 0)
+		r = read_sessions(c, t, cut, &table, e);
+	if (r == 0)
+		r = point_sessions_verdict(&table, &scope, ret, e);
+	talk_close(t);
+	point_sessions_free(&table);
+	return r;
+}
+
 static int cli_verify(void *ctx, const struct order *o, const struct step *s,
                       const struct holds *others, struct readback *ret, struct err *e)
 {
@@ -670,12 +697,12 @@ static int cli_verify(void *ctx, const struct order *o, const struct step *s,
 	struct cli_cut cut = {0};
 	struct buf drift = BUF_INIT(64u << 10);
 	size_t there, wanted;
-	/* New sessions are the lists' to prove; that the old ones went, the device has said. */
-	if (!strcmp(s->kind, KIND_SESSIONS)) {
-		ret->verdict = VERDICT_HOLDS;
-		return 0;
-	}
 	int r = cli_cut_from_json(s->forward, &cut, e);
+	if (r == 0 && !strcmp(s->kind, KIND_SESSIONS)) {
+		r = verify_sessions(c, &cut, ret, e);
+		cli_cut_free(&cut);
+		return r;
+	}
 	if (r == 0)
 		r = read_back(c, &cut, others, &there, &wanted, &drift, e);
 	if (r == 0) {
@@ -685,10 +712,9 @@ static int cli_verify(void *ctx, const struct order *o, const struct step *s,
 		for (size_t i = 0; i < cut.n_prefixes; i++) {
 			enum addr_family f = cut.prefixes[i].addr.family;
 			ret->dims[f == ADDR_V4 ? DIM_V4 : DIM_V6] =
-			    ret->verdict == VERDICT_ABSENT    ? DIM_RELEASED
-			    : ret->verdict == VERDICT_DRIFTED ? DIM_PARTIAL
-			    : cli_family_known(c->d, f)       ? DIM_CONTAINED
-			                                      : DIM_PARTIAL;
+			    ret->verdict == VERDICT_HOLDS && !cli_family_known(c->d, f)
+			        ? DIM_PARTIAL
+			        : point_dim(ret->verdict);
 		}
 		ret->drift = drift.len ? buf_steal(&drift) : NULL;
 	}
@@ -704,17 +730,12 @@ static int each_session(const struct cli *c, const struct step *s, const char *k
 {
 	struct cli_cut cut = {0};
 	struct talk *t = NULL;
+	size_t not_asked;
 	int r = cli_cut_from_json(s->forward, &cut, e);
 	if (r == 0)
 		r = connect_to(c, &t, e);
-	for (size_t i = 0; r == 0 && i < cut.n_prefixes; i++) {
-		char address[ADDR_STR_MAX];
-		const struct prefix *p = &cut.prefixes[i];
-		if (cli_family_known(c->d, p->addr.family) && p->len == addr_bits(&p->addr))
-			r = talk_all(t, key,
-			             &(struct device_vars){.address = addr_str(&p->addr, address)},
-			             out, e);
-	}
+	if (r == 0)
+		r = cli_sessions_each(c->d, t, &cut, key, out, &not_asked, e);
 	talk_close(t);
 	cli_cut_free(&cut);
 	return r;
@@ -772,12 +793,7 @@ static int cli_undo(void *ctx, const struct order *o, struct step *s, const stru
 static int cli_rearm(void *ctx, const struct order *o, struct step *s, const struct holds *others,
                      struct err *e)
 {
-	struct readback rb = {0};
-	int r = cli_verify(ctx, o, s, others, &rb, e);
-	if (r == 0 && rb.verdict == VERDICT_ABSENT)
-		r = err_set(e, -ENOENT, "the entries of o%u are not there any more", o->id);
-	readback_free(&rb);
-	return r;
+	return point_rearm(&cli_driver, ctx, o, s, others, "entries", e);
 }
 
 static int cli_describe(void *ctx, const struct order *o, const struct step *s, struct buf *out,

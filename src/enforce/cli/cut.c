@@ -2,13 +2,13 @@
 #include "enforce/cli/cut.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/table.h"
+#include "enforce/point_payload.h"
 #include "model/field.h"
 
 #define VERSION      1
@@ -16,7 +16,6 @@
 #define ENTRY_MAX    1024
 #define BINDINGS_MAX 1024
 #define ROWS_MAX     100000
-#define NAME_PREFIX  "stanch-"
 
 void cli_cut_free(struct cli_cut *c)
 {
@@ -25,12 +24,6 @@ void cli_cut_free(struct cli_cut *c)
 	free(c->prefixes);
 	free(c->permits);
 	memset(c, 0, sizeof *c);
-}
-
-bool cli_name_is_plain(const char *s)
-{
-	return *s &&
-	       !s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:")];
 }
 
 /* --- texts --- */
@@ -370,7 +363,7 @@ static int take_binding(void *arg, const char *line, struct err *e)
 	const char *name = m.group[list ? list : 1];
 	if (unset && !strcmp(name, unset))
 		return 0;
-	if (!cli_name_is_plain(name) || strlen(name) >= CLI_NAME_MAX || p->n >= BINDINGS_MAX)
+	if (!point_name_is_plain(name, "") || strlen(name) >= CLI_NAME_MAX || p->n >= BINDINGS_MAX)
 		return err_set(e, -EBADMSG,
 		               "the device shows a list with a name that is none: \"%.40s\"", name);
 	struct cli_binding *v = reallocarray(p->v, p->n + 1, sizeof *v);
@@ -424,34 +417,14 @@ void cli_compare(const struct cli_rows *rows, const struct cli_texts *want,
 
 /* --- payload --- */
 
-static void json_unrefp(json_t **j)
-{
-	json_decref(*j);
-}
-#define _cleanup_json_ __attribute__((cleanup(json_unrefp)))
-
-static json_t *permit_json(const struct permit *p)
-{
-	char peer[PREFIX_STR_MAX];
-	return json_pack("{s:s, s:i, s:i, s:i}", "peer", prefix_str(&p->peer, peer), "proto",
-	                 (int)p->proto, "local_port", (int)p->local_port, "peer_port",
-	                 (int)p->peer_port);
-}
-
 int cli_cut_to_json(const struct cli_cut *c, char **ret, struct err *e)
 {
-	_cleanup_json_ json_t *prefixes = json_array();
-	_cleanup_json_ json_t *permits = json_array();
+	_cleanup_json_ json_t *prefixes = point_prefixes_json(c->prefixes, c->n_prefixes);
+	_cleanup_json_ json_t *permits = point_permits_json(c->permits, c->n_permits);
 	_cleanup_json_ json_t *lists = json_array();
-	char text[PREFIX_STR_MAX];
-	int bad = 0;
-	for (size_t i = 0; i < c->n_prefixes; i++)
-		bad |=
-		    json_array_append_new(prefixes, json_string(prefix_str(&c->prefixes[i], text)));
-	for (size_t i = 0; i < c->n_permits; i++)
-		bad |= json_array_append_new(permits, permit_json(&c->permits[i]));
+	bool bad = !prefixes || !permits;
 	for (size_t i = 0; i < c->n_lists; i++)
-		bad |= json_array_append_new(lists, json_string(c->lists[i]));
+		bad |= json_array_append_new(lists, json_string(c->lists[i])) < 0;
 	_cleanup_json_ json_t *all =
 	    bad ? NULL
 	        : json_pack("{s:i, s:s, s:O, s:O, s:O}", "version", VERSION, "tag", c->tag,
@@ -463,40 +436,14 @@ int cli_cut_to_json(const struct cli_cut *c, char **ret, struct err *e)
 	return 0;
 }
 
-static int take_permit(json_t *row, struct permit *ret, struct err *e)
+static int take_lists(json_t *lists, struct cli_cut *c, struct err *e)
 {
-	const char *peer;
-	int proto, local, remote;
-	int r = field_unpack(row, "cli: permit", e, "{s:s, s:i, s:i, s:i!}", "peer", &peer, "proto",
-	                     &proto, "local_port", &local, "peer_port", &remote);
-	if (r == 0 && (proto < 0 || proto > 255 || local < 0 || local > 65535 || remote < 0 ||
-	               remote > 65535 || prefix_parse(peer, &ret->peer, NULL) < 0))
-		r = err_set(e, -EBADMSG, "cli: a permit is out of range");
-	if (r == 0) {
-		ret->kind = PERMIT_FLOW;
-		ret->proto = (uint8_t)proto;
-		ret->local_port = (uint16_t)local;
-		ret->peer_port = (uint16_t)remote;
-	}
-	return r;
-}
-
-static int take_lists(json_t *prefixes, json_t *permits, json_t *lists, struct cli_cut *c,
-                      struct err *e)
-{
-	c->prefixes = calloc(json_array_size(prefixes) + 1, sizeof *c->prefixes);
-	c->permits = calloc(json_array_size(permits) + 1, sizeof *c->permits);
-	int r = c->prefixes && c->permits ? 0 : err_set(e, -ENOMEM, "out of memory for a payload");
-	for (size_t i = 0; r == 0 && i < json_array_size(prefixes); i++) {
-		const char *text = json_string_value(json_array_get(prefixes, i));
-		if (!text || prefix_parse(text, &c->prefixes[c->n_prefixes++], NULL) < 0)
-			r = err_set(e, -EBADMSG, "cli: no prefix stands where one should");
-	}
-	for (size_t i = 0; r == 0 && i < json_array_size(permits); i++)
-		r = take_permit(json_array_get(permits, i), &c->permits[c->n_permits++], e);
+	int r = json_array_size(lists) == 0 || json_array_size(lists) > CLI_LISTS_MAX
+	            ? err_set(e, -EBADMSG, "cli: a payload has no lists, or too many")
+	            : 0;
 	for (size_t i = 0; r == 0 && i < json_array_size(lists); i++) {
 		const char *text = json_string_value(json_array_get(lists, i));
-		if (!text || !cli_name_is_plain(text) || strlen(text) >= CLI_NAME_MAX)
+		if (!text || !point_name_is_plain(text, "") || strlen(text) >= CLI_NAME_MAX)
 			r = err_set(e, -EBADMSG, "cli: a list's name is none");
 		else
 			strcpy(c->lists[c->n_lists++], text);
@@ -520,13 +467,13 @@ int cli_cut_from_json(const char *json, struct cli_cut *ret, struct err *e)
 		r = field_copy(c.tag, sizeof c.tag, tag, "cli: tag", e);
 	if (r < 0)
 		return r;
-	size_t n = strlen(NAME_PREFIX);
-	if (version != VERSION || strncmp(tag, NAME_PREFIX, n) != 0 || !tag[n] ||
-	    tag[n + strspn(tag + n, "0123456789abcdef")] || json_array_size(prefixes) == 0 ||
-	    json_array_size(prefixes) > CLI_PREFIXES_MAX || json_array_size(permits) > PERMIT_MAX ||
-	    json_array_size(lists) == 0 || json_array_size(lists) > CLI_LISTS_MAX)
+	if (version != VERSION || !point_tag_is_ours(tag))
 		return err_set(e, -EBADMSG, "cli: a payload that stanch does not make");
-	r = take_lists(prefixes, permits, lists, &c, e);
+	r = point_take_prefixes(prefixes, CLI_PREFIXES_MAX, &c.prefixes, &c.n_prefixes, e);
+	if (r == 0)
+		r = point_take_permits(permits, &c.permits, &c.n_permits, e);
+	if (r == 0)
+		r = take_lists(lists, &c, e);
 	if (r < 0)
 		cli_cut_free(&c);
 	else

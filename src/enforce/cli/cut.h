@@ -28,8 +28,6 @@ struct cli_cut {
 void cli_cut_free(struct cli_cut *c);
 int cli_cut_to_json(const struct cli_cut *c, char **ret, struct err *e);
 int cli_cut_from_json(const char *json, struct cli_cut *ret, struct err *e); /* -EBADMSG */
-/* Only what every device takes in a name of its own. */
-bool cli_name_is_plain(const char *name);
 
 /* Texts, owned; the first n_permits of them must stand before the others. */
 struct cli_texts {

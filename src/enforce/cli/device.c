@@ -53,6 +53,10 @@ const struct device_key device_keys[] = {
     {"entry.permit", DEVICE_PART, false, false},
     {"sessions.show", DEVICE_LINE, false, false},
     {"sessions.clear", DEVICE_LINE, false, false},
+    {"sessions.range", DEVICE_PART, false, false},
+    {"sessions.protocol", DEVICE_REGEX, false, false},
+    {"sessions.entry", DEVICE_REGEX, false, false},
+    {"sessions.shown", DEVICE_REGEX, false, false},
     {NULL},
 };
 
@@ -113,23 +117,12 @@ static const struct {
 	{                                                                                          \
 #name, offsetof(struct device_vars, name)                                          \
 	}
-    VAR(list),
-    VAR(entry),
-    VAR(position),
-    VAR(number),
-    VAR(first),
-    VAR(address),
-    VAR(mask),
-    VAR(wildcard),
-    VAR(length),
-    VAR(object),
-    VAR(tag),
-    VAR(n),
-    VAR(protocol),
-    VAR(source),
-    VAR(destination),
-    VAR(source_port),
-    VAR(destination_port),
+    VAR(list),        VAR(entry),       VAR(position),
+    VAR(number),      VAR(first),       VAR(address),
+    VAR(last),        VAR(mask),        VAR(wildcard),
+    VAR(length),      VAR(object),      VAR(tag),
+    VAR(n),           VAR(protocol),    VAR(source),
+    VAR(destination), VAR(source_port), VAR(destination_port),
     VAR(port),
 #undef VAR
 };
@@ -269,6 +262,12 @@ static int check_whole(const struct device *d, const char *name, struct err *e)
 		return err_set(e, -EINVAL, "%s says neither lists.bound nor lists.fixed", name);
 	if (!device_get(d, "entries.entry", 0) && !device_get(d, "entries.begin", 0))
 		return err_set(e, -EINVAL, "%s says neither entries.entry nor entries.begin", name);
+	if (!device_get(d, "sessions.entry", 0) != !device_get(d, "sessions.shown", 0) ||
+	    (device_get(d, "sessions.clear", 0) && !device_get(d, "sessions.show", 0)))
+		return err_set(e, -EINVAL,
+		               "%s says sessions.entry without sessions.shown, or sessions.clear "
+		               "without sessions.show",
+		               name);
 	return 0;
 }
 

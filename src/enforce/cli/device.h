@@ -62,9 +62,9 @@ bool device_fits(const struct device *d, const char *key, const char *line,
 
 /* What {names} stand for; NULL: not known here. */
 struct device_vars {
-	const char *list, *entry, *position, *number, *first, *address, *mask, *wildcard, *length,
-	    *object, *tag, *n, *protocol, *source, *destination, *source_port, *destination_port,
-	    *port;
+	const char *list, *entry, *position, *number, *first, *address, *last, *mask, *wildcard,
+	    *length, *object, *tag, *n, *protocol, *source, *destination, *source_port,
+	    *destination_port, *port;
 };
 /* -EINVAL: a name that has no value now. Values are written as they are: they are ours or checked.
  */

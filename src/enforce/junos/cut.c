@@ -7,13 +7,13 @@
  */
 #include "enforce/junos/cut.h"
 
-#include <jansson.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/table.h"
+#include "enforce/point_payload.h"
 #include "model/field.h"
 
 #define VERSION         1
@@ -923,12 +923,6 @@ size_t junos_strays(const struct xml_node *config, const struct junos_others *cl
 
 /* --- payload --- */
 
-static void json_unrefp(json_t **j)
-{
-	json_decref(*j);
-}
-#define _cleanup_json_ __attribute__((cleanup(json_unrefp)))
-
 static json_t *place_json(const struct junos_place *p)
 {
 	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:b}", "family", (int)p->family, "way",
@@ -936,28 +930,14 @@ static json_t *place_json(const struct junos_place *p)
 	                 p->interface, "unit", p->unit, "filter", p->filter, "bare", p->bare);
 }
 
-static json_t *permit_json(const struct permit *p)
-{
-	char peer[PREFIX_STR_MAX];
-	return json_pack("{s:s, s:i, s:i, s:i}", "peer", prefix_str(&p->peer, peer), "proto",
-	                 (int)p->proto, "local_port", (int)p->local_port, "peer_port",
-	                 (int)p->peer_port);
-}
-
 int junos_cut_to_json(const struct junos_cut *c, char **ret, struct err *e)
 {
-	_cleanup_json_ json_t *prefixes = json_array();
-	_cleanup_json_ json_t *permits = json_array();
+	_cleanup_json_ json_t *prefixes = point_prefixes_json(c->prefixes, c->n_prefixes);
+	_cleanup_json_ json_t *permits = point_permits_json(c->permits, c->n_permits);
 	_cleanup_json_ json_t *places = json_array();
-	char text[PREFIX_STR_MAX];
-	int bad = 0;
-	for (size_t i = 0; i < c->n_prefixes; i++)
-		bad |=
-		    json_array_append_new(prefixes, json_string(prefix_str(&c->prefixes[i], text)));
-	for (size_t i = 0; i < c->n_permits; i++)
-		bad |= json_array_append_new(permits, permit_json(&c->permits[i]));
+	bool bad = !prefixes || !permits;
 	for (size_t i = 0; i < c->n_places; i++)
-		bad |= json_array_append_new(places, place_json(&c->places[i]));
+		bad |= json_array_append_new(places, place_json(&c->places[i])) < 0;
 	_cleanup_json_ json_t *all =
 	    bad ? NULL
 	        : json_pack("{s:i, s:s, s:O, s:O, s:O}", "version", VERSION, "tag", c->tag,
@@ -967,43 +947,6 @@ int junos_cut_to_json(const struct junos_cut *c, char **ret, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory for a step's payload");
 	*ret = out;
 	return 0;
-}
-
-/* What we write never has more than these in its names. */
-static bool plain(const char *s)
-{
-	return *s &&
-	       s[strspn(s,
-	                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:*")] ==
-	           '\0';
-}
-
-static int take_prefix(json_t *row, struct prefix *ret, struct err *e)
-{
-	const char *text = json_string_value(row);
-	if (!text)
-		return err_set(e, -EBADMSG, "junos: a prefix is no text");
-	return prefix_parse(text, ret, e) < 0
-	           ? err_set(e, -EBADMSG, "junos: \"%.60s\" is no prefix", text)
-	           : 0;
-}
-
-static int take_permit(json_t *row, struct permit *ret, struct err *e)
-{
-	const char *peer;
-	int proto, local, remote;
-	int r = field_unpack(row, "junos: permit", e, "{s:s, s:i, s:i, s:i!}", "peer", &peer,
-	                     "proto", &proto, "local_port", &local, "peer_port", &remote);
-	if (r == 0 && (proto < 0 || proto > 255 || local < 0 || local > 65535 || remote < 0 ||
-	               remote > 65535 || prefix_parse(peer, &ret->peer, NULL) < 0))
-		r = err_set(e, -EBADMSG, "junos: a permit is out of range");
-	if (r == 0) {
-		ret->kind = PERMIT_FLOW;
-		ret->proto = (uint8_t)proto;
-		ret->local_port = (uint16_t)local;
-		ret->peer_port = (uint16_t)remote;
-	}
-	return r;
 }
 
 static int take_place(json_t *row, struct junos_place *p, struct err *e)
@@ -1027,23 +970,17 @@ static int take_place(json_t *row, struct junos_place *p, struct err *e)
 	p->bare = bare;
 	bool ours = !strncmp(filter, OURS, strlen(OURS));
 	if ((family != 4 && family != 6) || (int)p->way < 0 || (int)p->mode < 0 ||
-	    !plain(interface) || !plain(unit) || !*filter || (p->mode != JUNOS_TERMS && !ours))
+	    !point_name_is_plain(interface, "*") || !point_name_is_plain(unit, "*") || !*filter ||
+	    (p->mode != JUNOS_TERMS && !ours))
 		return err_set(e, -EBADMSG, "junos: a place that stanch does not make");
 	return 0;
 }
 
-static int take_all(json_t *prefixes, json_t *permits, json_t *places, struct junos_cut *c,
-                    struct err *e)
+static int take_places(json_t *places, struct junos_cut *c, struct err *e)
 {
-	c->prefixes = calloc(json_array_size(prefixes) + 1, sizeof *c->prefixes);
-	c->permits = calloc(json_array_size(permits) + 1, sizeof *c->permits);
-	if (!c->prefixes || !c->permits)
-		return err_set(e, -ENOMEM, "out of memory for a step's payload");
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < json_array_size(prefixes); i++)
-		r = take_prefix(json_array_get(prefixes, i), &c->prefixes[c->n_prefixes++], e);
-	for (size_t i = 0; r == 0 && i < json_array_size(permits); i++)
-		r = take_permit(json_array_get(permits, i), &c->permits[c->n_permits++], e);
+	int r = json_array_size(places) == 0 || json_array_size(places) > JUNOS_PLACES_MAX
+	            ? err_set(e, -EBADMSG, "junos: a payload has no places, or too many")
+	            : 0;
 	for (size_t i = 0; r == 0 && i < json_array_size(places); i++)
 		r = take_place(json_array_get(places, i), &c->places[c->n_places++], e);
 	return r;
@@ -1063,14 +1000,15 @@ int junos_cut_from_json(const char *json, struct junos_cut *ret, struct err *e)
 		                 "places", &places);
 	if (r == 0)
 		r = field_copy(c.tag, sizeof c.tag, tag, "junos: tag", e);
-	if (r == 0 && (version != VERSION || strncmp(tag, OURS, strlen(OURS)) != 0 || !plain(tag) ||
-	               !tag[strlen(OURS)] || json_array_size(prefixes) == 0 ||
-	               json_array_size(prefixes) > JUNOS_PREFIXES_MAX ||
-	               json_array_size(permits) > PERMIT_MAX || json_array_size(places) == 0 ||
-	               json_array_size(places) > JUNOS_PLACES_MAX))
+	if (r == 0 && (version != VERSION || !point_tag_is_ours(tag)))
 		r = err_set(e, -EBADMSG, "junos: a payload that stanch does not make");
 	if (r == 0)
-		r = take_all(prefixes, permits, places, &c, e);
+		r = point_take_prefixes(prefixes, JUNOS_PREFIXES_MAX, &c.prefixes, &c.n_prefixes,
+		                        e);
+	if (r == 0)
+		r = point_take_permits(permits, &c.permits, &c.n_permits, e);
+	if (r == 0)
+		r = take_places(places, &c, e);
 	if (r < 0)
 		junos_cut_free(&c);
 	else

@@ -21,6 +21,8 @@
 #include "base/table.h"
 #include "enforce/junos/cut.h"
 #include "enforce/junos/session.h"
+#include "enforce/point_payload.h"
+#include "enforce/point_sessions.h"
 #include "enforce/ssh_point.h"
 
 #define PORT          830
@@ -121,79 +123,64 @@ static int read_back(const struct junos *j, const struct junos_cut *c, const str
 
 /* --- probe --- */
 
-static void can(struct capabilities *k, const char *name, bool yes, const char *why_not)
-{
-	struct capability *c = &k->v[k->n++];
-	*c = (struct capability){.name = name, .available = yes};
-	if (!yes)
-		snprintf(c->why_not, sizeof c->why_not, "%.*s", (int)sizeof c->why_not - 1,
-		         why_not);
-}
-
 static int junos_probe(void *ctx, struct capabilities *ret, struct err *e)
 {
 	const struct junos *j = ctx;
 	struct netconf *n = NULL;
 	struct err why = {0};
 	bool in = connect_to(j, &n, &why) == 0;
-	can(ret, "login", in, why.text);
-	can(ret, "candidate", in && netconf_can(n, ":candidate"),
-	    "without a candidate nothing is changed here");
-	can(ret, "confirmed commit", in && netconf_can(n, ":confirmed-commit"),
-	    "a change that closes the way to the device is not rolled back by it");
-	can(ret, "session clear", in && netconf_is_junos(n),
-	    "not a Junos device; filters cut what is established all the same");
+	point_can(ret, "login", in, why.text);
+	point_can(ret, "candidate", in && netconf_can(n, ":candidate"),
+	          "without a candidate nothing is changed here");
+	point_can(ret, "confirmed commit", in && netconf_can(n, ":confirmed-commit"),
+	          "a change that closes the way to the device is not rolled back by it");
+	point_can(ret, "session clear", in && netconf_is_junos(n),
+	          "not a Junos device; filters cut what is established all the same");
 	netconf_close(n);
 	return 0;
 }
 
-/* --- plan --- */
+/* --- sessions of SRX devices --- */
 
-static int add_prefix(struct junos_cut *c, const struct prefix *p, struct err *e)
+static int command(struct netconf *n, const char *verb, const char *side, const struct prefix *p,
+                   struct xml_doc **ret, struct err *e)
 {
-	if (c->n_prefixes >= JUNOS_PREFIXES_MAX)
-		return err_set(e, -E2BIG, "an order reaches at most %d prefixes at a Junos device",
-		               JUNOS_PREFIXES_MAX);
-	struct prefix *v = reallocarray(c->prefixes, c->n_prefixes + 1, sizeof *v);
-	if (!v)
-		return err_set(e, -ENOMEM, "out of memory while planning");
-	c->prefixes = v;
-	v[c->n_prefixes++] = *p;
-	return 0;
+	char text[PREFIX_STR_MAX], body[256];
+	snprintf(body, sizeof body,
+	         "<command format=\"text\">%s security flow session %s %s</command>", verb, side,
+	         prefix_str(p, text));
+	return netconf_rpc(n, body, ret, e);
 }
 
-static int fill_prefixes(const struct junos *j, const struct order *o, struct junos_cut *c,
-                         struct err *e)
+static const char *const sides[] = {"source-prefix", "destination-prefix"};
+
+/* What is shown goes to out as it is, and to `table`; both may be NULL. */
+static int each_session(const struct junos *j, struct netconf *n, const struct junos_cut *c,
+                        const char *verb, struct buf *out, struct point_sessions *table,
+                        struct err *e)
 {
-	struct addr addrs[ASSET_ADDRS_MAX];
-	size_t n = 0;
 	int r = 0;
-	for (size_t i = 0; r == 0 && o->verb == VERB_BLOCK && i < o->n_targets; i++)
-		r = add_prefix(c, &o->targets[i].prefix, e);
-	if (o->verb == VERB_ISOLATE)
-		r = inventory_addrs(j->point->inventory, &o->targets[0], addrs, &n, e);
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		struct prefix p = prefix_of(&addrs[i], addr_bits(&addrs[i]));
-		r = add_prefix(c, &p, e);
+	for (size_t i = 0; r == 0 && i < 2 * c->n_prefixes; i++) {
+		struct xml_doc *d = NULL;
+		r = command(n, verb, sides[i % 2], &c->prefixes[i / 2], &d, e);
+		const char *text = r == 0 ? xml_text_at(xml_root(d), "output") : "";
+		if (r == 0 && out)
+			buf_addf(out, "%s\n", text);
+		if (r == 0 && table)
+			r = point_sessions_err(
+			    session_table_junos(text, strlen(text), point_sessions_add, table),
+			    j->point->name, e);
+		xml_free(d);
 	}
 	return r;
 }
 
-static int fill_permits(const struct order *o, struct junos_cut *c, struct err *e)
+static struct point_scope scope_of(const struct junos_cut *c)
 {
-	c->permits = calloc(o->n_permits ? o->n_permits : 1, sizeof *c->permits);
-	if (!c->permits)
-		return err_set(e, -ENOMEM, "out of memory while planning");
-	for (size_t i = 0; i < o->n_permits; i++) {
-		if (o->permits[i].breakglass)
-			return err_set(e, -EOPNOTSUPP,
-			               "this point cannot widen when the deadline passes; use "
-			               "--on-expiry open");
-		if (o->permits[i].kind == PERMIT_FLOW)
-			c->permits[c->n_permits++] = o->permits[i];
-	}
-	return 0;
+	return (struct point_scope){c->prefixes, c->n_prefixes, c->permits, c->n_permits};
 }
+
+/* --- plan --- */
 
 /* Isolation: the interfaces that face the asset; a block: those that face the outside. */
 static int fill_places(const struct junos *j, const struct order *o, const struct xml_node *config,
@@ -314,13 +301,20 @@ static int add_filter_step(const struct junos *j, const struct order *o, struct 
 }
 
 /* The same payload: it says which sessions. */
-static int add_sessions_step(const struct junos *j, const struct junos_cut *c, struct plan *p,
-                             struct err *e)
+static int add_sessions_step(const struct junos *j, struct netconf *n, const struct junos_cut *c,
+                             struct plan *p, struct err *e)
 {
-	struct step *s = plan_add_step(p, j->point->name, KIND_SESSIONS);
+	const struct point_scope scope = scope_of(c);
+	struct point_sessions table = {0};
+	struct err why = {0};
+	int r = each_session(j, n, c, "show", NULL, &table, &why);
+	r = r == 0 ? point_sessions_note(&table, &scope, p, e)
+	           : plan_note(p, "who they talk to now could not be read: %s", why.text);
+	point_sessions_free(&table);
+	struct step *s = r == 0 ? plan_add_step(p, j->point->name, KIND_SESSIONS) : NULL;
 	if (!s)
 		return err_set(e, -ENOMEM, "out of memory while planning");
-	int r = junos_cut_to_json(c, &s->forward, e);
+	r = junos_cut_to_json(c, &s->forward, e);
 	if (r < 0)
 		return r;
 	s->effect = strdup("clears the sessions of these addresses in the device's session table");
@@ -378,7 +372,7 @@ static int plan_from(const struct junos *j, const struct order *o, struct netcon
 	if (r == 0)
 		r = add_filter_step(j, o, c, p, e);
 	if (r == 0 && netconf_is_junos(n))
-		r = add_sessions_step(j, c, p, e);
+		r = add_sessions_step(j, n, c, p, e);
 	if (r == 0)
 		r = add_notes(o, c, config, netconf_can(n, ":confirmed-commit"), p, e);
 	if (r == 0)
@@ -393,9 +387,10 @@ static int junos_plan(void *ctx, const struct order *o, const struct holds *othe
 	const struct junos *j = ctx;
 	struct junos_cut c = {0};
 	struct netconf *n = NULL;
-	int r = fill_prefixes(j, o, &c, e);
+	int r =
+	    point_order_prefixes(j->point, o, JUNOS_PREFIXES_MAX, &c.prefixes, &c.n_prefixes, e);
 	if (r == 0)
-		r = fill_permits(o, &c, e);
+		r = point_order_permits(o, &c.permits, &c.n_permits, e);
 	if (r == 0)
 		r = refuse_again(others, o, &c, e);
 	if (r == 0)
@@ -526,38 +521,36 @@ static int apply_filter(const struct junos *j, const struct junos_cut *c,
 	return r;
 }
 
-/* --- sessions of SRX devices --- */
+/* --- sessions, and the rest of the table --- */
 
-static int command(struct netconf *n, const char *verb, const char *side, const struct prefix *p,
-                   struct xml_doc **ret, struct err *e)
-{
-	char text[PREFIX_STR_MAX], body[256];
-	snprintf(body, sizeof body,
-	         "<command format=\"text\">%s security flow session %s %s</command>", verb, side,
-	         prefix_str(p, text));
-	return netconf_rpc(n, body, ret, e);
-}
-
-static const char *const sides[] = {"source-prefix", "destination-prefix"};
-
-static int each_session(const struct junos *j, const struct step *s, const char *verb,
-                        struct buf *out, struct err *e)
+static int on_sessions(const struct junos *j, const struct step *s, const char *verb,
+                       struct buf *out, struct err *e)
 {
 	struct junos_cut c = {0};
 	struct netconf *n = NULL;
 	int r = junos_cut_from_json(s->forward, &c, e);
 	if (r == 0)
 		r = connect_to(j, &n, e);
-	for (size_t i = 0; r == 0 && i < c.n_prefixes; i++)
-		for (size_t k = 0; r == 0 && k < ARRAY_SIZE(sides); k++) {
-			struct xml_doc *d = NULL;
-			r = command(n, verb, sides[k], &c.prefixes[i], &d, e);
-			if (r == 0 && out)
-				buf_addf(out, "%s\n", xml_text_at(xml_root(d), "output"));
-			xml_free(d);
-		}
+	if (r == 0)
+		r = each_session(j, n, &c, verb, out, NULL, e);
 	netconf_close(n);
 	junos_cut_free(&c);
+	return r;
+}
+
+static int verify_sessions(const struct junos *j, const struct junos_cut *c, struct readback *ret,
+                           struct err *e)
+{
+	const struct point_scope scope = scope_of(c);
+	struct point_sessions table = {0};
+	struct netconf *n = NULL;
+	int r = connect_to(j, &n, e);
+	if (r == 0)
+		r = each_session(j, n, c, "show", NULL, &table, e);
+	if (r == 0)
+		r = point_sessions_verdict(&table, &scope, ret, e);
+	netconf_close(n);
+	point_sessions_free(&table);
 	return r;
 }
 
@@ -566,21 +559,19 @@ static int junos_prepare(void *ctx, const struct order *o, struct step *s, struc
 	struct buf out = BUF_INIT(EVIDENCE_MAX);
 	if (strcmp(s->kind, KIND_SESSIONS) != 0)
 		return 0;
-	int r = each_session(ctx, s, "show", &out, e);
+	int r = on_sessions(ctx, s, "show", &out, e);
 	if (r == 0)
 		r = ssh_point_evidence(&out, "session_table", &s->evidence, e);
 	buf_free(&out);
 	return r;
 }
 
-/* --- the rest of the table --- */
-
 static int junos_apply(void *ctx, const struct order *o, struct step *s, const struct holds *others,
                        struct err *e)
 {
 	struct junos_cut c = {0};
 	if (!strcmp(s->kind, KIND_SESSIONS))
-		return each_session(ctx, s, "clear", NULL, e);
+		return on_sessions(ctx, s, "clear", NULL, e);
 	int r = junos_cut_from_json(s->forward, &c, e);
 	if (r == 0)
 		r = apply_filter(ctx, &c, others, e);
@@ -594,18 +585,16 @@ static int junos_verify(void *ctx, const struct order *o, const struct step *s,
 	struct junos_cut c = {0};
 	struct junos_reading reading = {0};
 	struct buf drift = BUF_INIT(256u << 10);
-	/* Sessions come anew all the time; that they cannot pass is the filter's to prove. */
-	if (!strcmp(s->kind, KIND_SESSIONS)) {
-		ret->verdict = VERDICT_HOLDS;
-		return 0;
-	}
 	int r = junos_cut_from_json(s->forward, &c, e);
+	if (r == 0 && !strcmp(s->kind, KIND_SESSIONS)) {
+		r = verify_sessions(ctx, &c, ret, e);
+		junos_cut_free(&c);
+		return r;
+	}
 	if (r == 0)
 		r = read_back(ctx, &c, others, &reading, &drift, e);
 	if (r == 0) {
-		enum dim_state d = reading.verdict == VERDICT_HOLDS    ? DIM_CONTAINED
-		                   : reading.verdict == VERDICT_ABSENT ? DIM_RELEASED
-		                                                       : DIM_PARTIAL;
+		enum dim_state d = point_dim(reading.verdict);
 		ret->verdict = reading.verdict;
 		for (size_t i = 0; i < c.n_prefixes; i++)
 			ret->dims[c.prefixes[i].addr.family == ADDR_V4 ? DIM_V4 : DIM_V6] = d;
@@ -647,12 +636,7 @@ static int junos_undo(void *ctx, const struct order *o, struct step *s, const st
 static int junos_rearm(void *ctx, const struct order *o, struct step *s, const struct holds *others,
                        struct err *e)
 {
-	struct readback rb = {0};
-	int r = junos_verify(ctx, o, s, others, &rb, e);
-	if (r == 0 && rb.verdict == VERDICT_ABSENT)
-		r = err_set(e, -ENOENT, "the terms of o%u are not there any more", o->id);
-	readback_free(&rb);
-	return r;
+	return point_rearm(&junos_driver, ctx, o, s, others, "terms", e);
 }
 
 static int junos_describe_step(void *ctx, const struct order *o, const struct step *s,

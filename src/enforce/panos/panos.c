@@ -17,6 +17,8 @@
 
 #include "base/table.h"
 #include "enforce/panos/parts.h"
+#include "enforce/point_payload.h"
+#include "enforce/point_sessions.h"
 #include "enforce/ssh_point.h"
 
 #define KIND_PERMITS  "panos.permits"
@@ -49,15 +51,6 @@ static void panos_close(void *ctx)
 
 /* --- probe and setup --- */
 
-static void can(struct capabilities *k, const char *name, bool yes, const char *why_not)
-{
-	struct capability *c = &k->v[k->n++];
-	*c = (struct capability){.name = name, .available = yes};
-	if (!yes)
-		snprintf(c->why_not, sizeof c->why_not, "%.*s", (int)sizeof c->why_not - 1,
-		         why_not);
-}
-
 /* The passive unit takes what it is told and loses it. */
 static int check_active(struct panos *p, struct err *e)
 {
@@ -83,8 +76,8 @@ static int panos_probe(void *ctx, struct capabilities *ret, struct err *e)
 	struct err why = {0};
 	bool active = check_active(p, &why) == 0;
 	bool in = active || why.code == -EOPNOTSUPP;
-	can(ret, "login", in, why.text);
-	can(ret, "active unit", active, why.text);
+	point_can(ret, "login", in, why.text);
+	point_can(ret, "active unit", active, why.text);
 	bool read = in && panos_check_setup(p, &missing, &why) == 0;
 	missing.len ? (void)buf_addf(&missing, "; run stanch points setup %s", p->point->name)
 	            : (void)0;
@@ -92,7 +85,7 @@ static int panos_probe(void *ctx, struct capabilities *ret, struct err *e)
 		if (missing.data[i] == '\n')
 			missing.data[i] =
 			    i + 1 < missing.len && missing.data[i + 1] == ';' ? ' ' : ',';
-	can(ret, "rules", read && !missing.len, read ? buf_str(&missing) : why.text);
+	point_can(ret, "rules", read && !missing.len, read ? buf_str(&missing) : why.text);
 	buf_free(&missing);
 	return 0;
 }
@@ -117,6 +110,85 @@ static int panos_setup(void *ctx, bool apply, struct buf *out, struct err *e)
 	}
 	buf_free(&missing);
 	return r;
+}
+
+/* --- sessions --- */
+
+/* What a rule of ours drops is a session, too, as the device has it: one that is discarded. */
+static int take_entry(const struct xml_node *n, struct point_sessions *table, struct err *e)
+{
+	struct session_row row = {.proto = session_proto(xml_text_at(n, "proto"))};
+	if (!strcmp(xml_text_at(n, "state"), "DISCARD"))
+		return 0;
+	row.source.port = (uint16_t)strtoul(xml_text_at(n, "sport"), NULL, 10);
+	row.destination.port = (uint16_t)strtoul(xml_text_at(n, "dport"), NULL, 10);
+	if (addr_parse(xml_text_at(n, "source"), &row.source.addr) < 0 ||
+	    addr_parse(xml_text_at(n, "dst"), &row.destination.addr) < 0)
+		return -EBADMSG;
+	return point_sessions_add(table, &row);
+}
+
+/* What is shown goes to out as text, and to `table`; both may be NULL. */
+static int each_session(struct panos *p, const struct panos_cut *c, const char *verb,
+                        struct buf *out, struct point_sessions *table, struct err *e)
+{
+	static const char *const sides[] = {"source", "destination"};
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < 2 * c->n_addrs; i++) {
+		char cmd[256], text[ADDR_STR_MAX];
+		const char *side = sides[i % 2];
+		struct xml_doc *d = NULL;
+		snprintf(cmd, sizeof cmd,
+		         "<%s><session><all><filter><%s>%s</%s></filter></all></session></%s>",
+		         verb, side, addr_str(&c->addrs[i / 2], text), side, verb);
+		r = panos_op(p, cmd, &d, e);
+		const struct xml_node *n =
+		    r == 0 ? xml_child(xml_child(xml_root(d), "result"), "entry") : NULL;
+		for (; r == 0 && n; n = xml_next(n, "entry")) {
+			if (out)
+				buf_addf(out, "%s %s:%s %s:%s %s %s\n", xml_text_at(n, "proto"),
+				         xml_text_at(n, "source"), xml_text_at(n, "sport"),
+				         xml_text_at(n, "dst"), xml_text_at(n, "dport"),
+				         xml_text_at(n, "application"),
+				         xml_text_at(n, "start-time"));
+			if (table)
+				r = point_sessions_err(take_entry(n, table, e), p->point->name, e);
+		}
+		xml_free(d);
+	}
+	return r;
+}
+
+/* Reads the table of the cut's addresses, and has f make something of it. */
+typedef int (*sessions_fn)(struct point_sessions *t, const struct point_scope *s, void *arg,
+                           struct err *e);
+static int with_sessions(struct panos *p, const struct panos_cut *c, sessions_fn f, void *arg,
+                         struct err *e)
+{
+	struct point_sessions table = {0};
+	struct prefix *prefixes = calloc(c->n_addrs + 1, sizeof *prefixes);
+	int r = prefixes ? each_session(p, c, "show", NULL, &table, e)
+	                 : err_set(e, -ENOMEM, "out of memory");
+	for (size_t i = 0; prefixes && i < c->n_addrs; i++)
+		prefixes[i] = prefix_of(&c->addrs[i], addr_bits(&c->addrs[i]));
+	const struct point_scope scope = {prefixes, c->n_addrs, c->permits, c->n_permits};
+	if (r == 0)
+		r = f(&table, &scope, arg, e);
+	point_sessions_free(&table);
+	free(prefixes);
+	return r;
+}
+
+static int note_sessions(struct point_sessions *t, const struct point_scope *s, void *arg,
+                         struct err *e)
+{
+	return point_sessions_note(t, s, arg, e);
+}
+
+static int judge_sessions(struct point_sessions *t, const struct point_scope *s, void *arg,
+                          struct err *e)
+{
+	return point_sessions_verdict(t, s, arg, e);
 }
 
 /* --- plan --- */
@@ -163,22 +235,13 @@ static int fill_addrs(struct panos *p, const struct order *o, struct panos_cut *
 
 static int fill_permits(const struct order *o, struct panos_cut *c, struct err *e)
 {
-	c->permits = calloc(o->n_permits ? o->n_permits : 1, sizeof *c->permits);
-	if (!c->permits)
-		return err_set(e, -ENOMEM, "out of memory while planning");
-	for (size_t i = 0; i < o->n_permits; i++) {
-		const struct permit *m = &o->permits[i];
-		if (m->breakglass)
-			return err_set(e, -EOPNOTSUPP,
-			               "this point cannot widen when the deadline passes; use "
-			               "--on-expiry open");
-		if (m->kind != PERMIT_FLOW)
-			continue;
-		if (m->proto && m->proto != IPPROTO_TCP && m->proto != IPPROTO_UDP)
-			return err_set(e, -EOPNOTSUPP, "this point keeps TCP and UDP only");
-		c->permits[c->n_permits++] = *m;
+	int r = point_order_permits(o, &c->permits, &c->n_permits, e);
+	for (size_t i = 0; r == 0 && i < c->n_permits; i++) {
+		uint8_t proto = c->permits[i].proto;
+		if (proto && proto != IPPROTO_TCP && proto != IPPROTO_UDP)
+			r = err_set(e, -EOPNOTSUPP, "this point keeps TCP and UDP only");
 	}
-	return 0;
+	return r;
 }
 
 /* What other orders want at this device. Free each and v. */
@@ -328,6 +391,7 @@ static int panos_plan(void *ctx, const struct order *o, const struct holds *othe
 {
 	struct panos *p = ctx;
 	struct panos_cut c = {0};
+	struct err why = {0};
 	int r = fill_addrs(p, o, &c, e);
 	if (r == 0)
 		r = fill_permits(o, &c, e);
@@ -337,40 +401,15 @@ static int panos_plan(void *ctx, const struct order *o, const struct holds *othe
 		r = check_ready(p, e);
 	if (r == 0)
 		r = add_steps(p, o, &c, ret, e);
+	if (r == 0 && with_sessions(p, &c, note_sessions, ret, &why) < 0)
+		r = plan_note(ret, "who they talk to now could not be read: %s", why.text);
 	if (r == 0)
 		r = add_notes(o, &c, ret, e);
 	panos_cut_free(&c);
 	return r;
 }
 
-/* --- sessions --- */
-
-static int each_session(struct panos *p, const struct panos_cut *c, const char *verb,
-                        struct buf *out, struct err *e)
-{
-	static const char *const sides[] = {"source", "destination"};
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < c->n_addrs; i++)
-		for (size_t k = 0; r == 0 && k < ARRAY_SIZE(sides); k++) {
-			char cmd[256], text[ADDR_STR_MAX];
-			struct xml_doc *d = NULL;
-			snprintf(cmd, sizeof cmd,
-			         "<%s><session><all><filter><%s>%s</%s></filter></all></session>"
-			         "</%s>",
-			         verb, sides[k], addr_str(&c->addrs[i], text), sides[k], verb);
-			r = panos_op(p, cmd, &d, e);
-			const struct xml_node *n =
-			    r == 0 ? xml_child(xml_child(xml_root(d), "result"), "entry") : NULL;
-			for (; out && n; n = xml_next(n, "entry"))
-				buf_addf(out, "%s %s:%s %s:%s %s %s\n", xml_text_at(n, "proto"),
-				         xml_text_at(n, "source"), xml_text_at(n, "sport"),
-				         xml_text_at(n, "dst"), xml_text_at(n, "dport"),
-				         xml_text_at(n, "application"),
-				         xml_text_at(n, "start-time"));
-			xml_free(d);
-		}
-	return r;
-}
+/* --- the rest of the table --- */
 
 static int panos_prepare(void *ctx, const struct order *o, struct step *s, struct err *e)
 {
@@ -380,15 +419,13 @@ static int panos_prepare(void *ctx, const struct order *o, struct step *s, struc
 		return 0;
 	int r = panos_cut_from_json(s->forward, &c, e);
 	if (r == 0)
-		r = each_session(ctx, &c, "show", &out, e);
+		r = each_session(ctx, &c, "show", &out, NULL, e);
 	if (r == 0)
 		r = ssh_point_evidence(&out, "session_table", &s->evidence, e);
 	panos_cut_free(&c);
 	buf_free(&out);
 	return r;
 }
-
-/* --- the rest of the table --- */
 
 /* Seconds that the device's own clock is to run; 0: for ever, or longer than it can. */
 static unsigned seconds_left(const struct deadlines *d)
@@ -452,7 +489,7 @@ static int panos_apply(void *ctx, const struct order *o, struct step *s, const s
 	else if (!strcmp(s->kind, KIND_TAGS))
 		r = register_all(p, &c, others, seconds_left(&o->deadlines), e);
 	else
-		r = each_session(p, &c, "clear", NULL, e);
+		r = each_session(p, &c, "clear", NULL, NULL, e);
 	panos_cut_free(&c);
 	return r;
 }
@@ -486,9 +523,7 @@ static int verify_tags(struct panos *p, const struct panos_cut *c, struct readba
 		         c->n_addrs - n, c->n_addrs, addr_str(&missing, text));
 	if (r == 0) {
 		ret->verdict = !drift.len ? VERDICT_HOLDS : n ? VERDICT_DRIFTED : VERDICT_ABSENT;
-		enum dim_state d = ret->verdict == VERDICT_HOLDS    ? DIM_CONTAINED
-		                   : ret->verdict == VERDICT_ABSENT ? DIM_RELEASED
-		                                                    : DIM_PARTIAL;
+		enum dim_state d = point_dim(ret->verdict);
 		for (size_t i = 0; i < c->n_addrs; i++)
 			ret->dims[c->addrs[i].family == ADDR_V4 ? DIM_V4 : DIM_V6] = d;
 		ret->drift = drift.len ? buf_steal(&drift) : NULL;
@@ -504,9 +539,8 @@ static int panos_verify(void *ctx, const struct order *o, const struct step *s,
 	int r = panos_cut_from_json(s->forward, &c, e);
 	if (r < 0)
 		return r;
-	/* New sessions are the rules' to prove; that the old ones went, the device has said. */
 	if (!strcmp(s->kind, KIND_SESSIONS))
-		ret->verdict = VERDICT_HOLDS;
+		r = with_sessions(ctx, &c, judge_sessions, ret, e);
 	else
 		r = (!strcmp(s->kind, KIND_PERMITS) ? verify_permits : verify_tags)(ctx, &c, ret,
 		                                                                    e);

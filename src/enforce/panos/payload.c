@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Payloads as JSON; what comes back from a journal may have been written by an enemy. */
 #include <errno.h>
-#include <jansson.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "enforce/panos/parts.h"
+#include "enforce/point_payload.h"
 #include "model/field.h"
 
 #define VERSION     1
 #define PAYLOAD_MAX (1u << 20)
-#define NAME_PREFIX "stanch-"
 
 static const char *const kind_table[] = {
     [PANOS_QUARANTINE] = "quarantine", [PANOS_BLOCK] = "block"};
@@ -31,30 +30,14 @@ void panos_cut_free(struct panos_cut *c)
 	memset(c, 0, sizeof *c);
 }
 
-static void json_unrefp(json_t **j)
-{
-	json_decref(*j);
-}
-#define _cleanup_json_ __attribute__((cleanup(json_unrefp)))
-
-static json_t *permit_json(const struct permit *p)
-{
-	char peer[PREFIX_STR_MAX];
-	return json_pack("{s:s, s:i, s:i, s:i}", "peer", prefix_str(&p->peer, peer), "proto",
-	                 (int)p->proto, "local_port", (int)p->local_port, "peer_port",
-	                 (int)p->peer_port);
-}
-
 int panos_cut_to_json(const struct panos_cut *c, char **ret, struct err *e)
 {
 	_cleanup_json_ json_t *addrs = json_array();
-	_cleanup_json_ json_t *permits = json_array();
+	_cleanup_json_ json_t *permits = point_permits_json(c->permits, c->n_permits);
 	char text[ADDR_STR_MAX];
-	int bad = 0;
+	bool bad = !permits;
 	for (size_t i = 0; i < c->n_addrs; i++)
-		bad |= json_array_append_new(addrs, json_string(addr_str(&c->addrs[i], text)));
-	for (size_t i = 0; i < c->n_permits; i++)
-		bad |= json_array_append_new(permits, permit_json(&c->permits[i]));
+		bad |= json_array_append_new(addrs, json_string(addr_str(&c->addrs[i], text))) < 0;
 	_cleanup_json_ json_t *all =
 	    bad ? NULL
 	        : json_pack("{s:i, s:s, s:s, s:O, s:O}", "version", VERSION, "kind",
@@ -67,49 +50,24 @@ int panos_cut_to_json(const struct panos_cut *c, char **ret, struct err *e)
 	return 0;
 }
 
-static int take_permit(json_t *row, struct permit *ret, struct err *e)
-{
-	const char *peer;
-	int proto, local, remote;
-	int r = field_unpack(row, "panos: permit", e, "{s:s, s:i, s:i, s:i!}", "peer", &peer,
-	                     "proto", &proto, "local_port", &local, "peer_port", &remote);
-	if (r == 0 && ((proto != 0 && proto != IPPROTO_TCP && proto != IPPROTO_UDP) || local < 0 ||
-	               local > 65535 || remote < 0 || remote > 65535 ||
-	               prefix_parse(peer, &ret->peer, NULL) < 0))
-		r = err_set(e, -EBADMSG, "panos: a permit that stanch does not make");
-	if (r == 0) {
-		ret->kind = PERMIT_FLOW;
-		ret->proto = (uint8_t)proto;
-		ret->local_port = (uint16_t)local;
-		ret->peer_port = (uint16_t)remote;
-	}
-	return r;
-}
-
 static int take_lists(json_t *addrs, json_t *permits, struct panos_cut *c, struct err *e)
 {
-	size_t n = json_array_size(addrs), m = json_array_size(permits);
+	size_t n = json_array_size(addrs);
 	c->addrs = calloc(n + 1, sizeof *c->addrs);
-	c->permits = calloc(m + 1, sizeof *c->permits);
-	if (!c->addrs || !c->permits)
-		return err_set(e, -ENOMEM, "out of memory for a step's payload");
-	int r = 0;
+	int r = c->addrs ? 0 : err_set(e, -ENOMEM, "out of memory for a step's payload");
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		const char *text = json_string_value(json_array_get(addrs, i));
 		if (!text || addr_parse(text, &c->addrs[c->n_addrs++]) < 0)
 			r = err_set(e, -EBADMSG, "panos: no address stands where one should");
 	}
-	for (size_t i = 0; r == 0 && i < m; i++)
-		r = take_permit(json_array_get(permits, i), &c->permits[c->n_permits++], e);
+	if (r == 0)
+		r = point_take_permits(permits, &c->permits, &c->n_permits, e);
+	for (size_t i = 0; r == 0 && i < c->n_permits; i++) {
+		uint8_t proto = c->permits[i].proto;
+		if (proto && proto != IPPROTO_TCP && proto != IPPROTO_UDP)
+			r = err_set(e, -EBADMSG, "panos: a permit that stanch does not make");
+	}
 	return r;
-}
-
-/* Names end up in XPath and XML. */
-static bool ours(const char *name)
-{
-	size_t n = strlen(NAME_PREFIX);
-	return !strncmp(name, NAME_PREFIX, n) && name[n] &&
-	       strspn(name + n, "0123456789abcdef") == strlen(name + n);
 }
 
 int panos_cut_from_json(const char *json, struct panos_cut *ret, struct err *e)
@@ -129,8 +87,8 @@ int panos_cut_from_json(const char *json, struct panos_cut *ret, struct err *e)
 	if (r < 0)
 		return r;
 	c.kind = (enum panos_kind)panos_kind_parse(kind);
-	if (version != VERSION || (int)c.kind < 0 || !ours(name) || json_array_size(addrs) == 0 ||
-	    json_array_size(addrs) > PANOS_ADDRS_MAX || json_array_size(permits) > PERMIT_MAX)
+	if (version != VERSION || (int)c.kind < 0 || !point_tag_is_ours(name) ||
+	    json_array_size(addrs) == 0 || json_array_size(addrs) > PANOS_ADDRS_MAX)
 		return err_set(e, -EBADMSG, "panos: a payload that stanch does not make");
 	r = take_lists(addrs, permits, &c, e);
 	if (r < 0)

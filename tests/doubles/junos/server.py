@@ -5,10 +5,13 @@ insert="first", and operation="delete", and as strict. For what yuma123's netcon
 the order of terms at a commit.
 
 server.py PORT HOST_KEY USER_KEY START.xml LOG: on 127.0.0.1, one thread a session. The running configuration
-is written to LOG.running at each change; each request and operational command is a line of LOG.
+is written to LOG.running at each change; each request and operational command is a line of LOG. Sessions are in a
+table that clearing empties, but for those that carry a port of the file LOG.sticky.
 """
 import copy
+import ipaddress
 import os
+import re
 import socket
 import sys
 import threading
@@ -111,11 +114,20 @@ class Device:
         self.candidate = copy.deepcopy(self.running)
         self.lock, self.owner, self.log = threading.RLock(), None, log
         self.rollback, self.timer, self.modified = None, None, False
+        self.sessions = [("192.0.2.11", 40000, "203.0.113.5", 443), ("198.51.100.7", 50000, "192.0.2.11", 22),
+                         ("192.0.2.99", 40002, "203.0.113.99", 443), ("2001:db8::10", 40003, "2001:db8::5", 443)]
         self.write()
 
     def note(self, text):
         with open(self.log, "a", encoding="utf-8") as f:
             f.write(text + "\n")
+
+    def sticky(self):
+        try:
+            with open(self.log + ".sticky", encoding="ascii") as f:
+                return int(f.read())
+        except FileNotFoundError:
+            return 0
 
     def write(self):
         with open(self.log + ".running.new", "wb") as f:
@@ -242,8 +254,21 @@ class Session:
         return "<ok/>"
 
     def op_command(self, op):
-        return "<output>Session ID: 42, Policy name: all/4, Timeout: 1800</output>" if op.text.startswith(
-            "show security flow session") else "<output>1 active sessions cleared</output>"
+        m = re.fullmatch(r"(show|clear) security flow session (source|destination)-prefix (\S+)", op.text)
+        if not m:
+            raise Refused("operation-failed", "syntax error")
+        net = ipaddress.ip_network(m[3])
+        side = 0 if m[2] == "source" else 2
+        rows = [r for r in self.d.sessions if ipaddress.ip_address(r[side]) in net]
+        if m[1] == "clear":
+            gone = [r for r in rows if self.d.sticky() not in (r[1], r[3])]
+            self.d.sessions = [r for r in self.d.sessions if r not in gone]
+            return f"<output>{len(gone)} active sessions cleared</output>"
+        return "<output>\n" + "".join(
+            f"Session ID: {n}, Policy name: all/4, Timeout: 1800, Valid\n"
+            f"  In: {a}/{ap} --&gt; {d}/{dp};tcp, Conn Tag: 0x0, If: ge-0/0/1.0, Pkts: 5, Bytes: 400,\n"
+            f"  Out: {d}/{dp} --&gt; {a}/{ap};tcp, Conn Tag: 0x0, If: ge-0/0/0.0, Pkts: 4, Bytes: 300,\n"
+            for n, (a, ap, d, dp) in enumerate(rows)) + f"Total sessions: {len(rows)}\n</output>"
 
 
 class Door(paramiko.ServerInterface):
