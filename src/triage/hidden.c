@@ -193,10 +193,13 @@ void look_hidden(struct triage *t, const struct procs *p)
 
 /* --- mounts over /proc --- */
 
-static bool over_a_process(const char *point)
+/* A part of /proc itself, or all of it by what is no /proc. */
+static bool over_a_process(const char *point, bool is_proc)
 {
 	const char *at = point + 6;
 
+	if (!strcmp(point, "/proc"))
+		return !is_proc;
 	if (!strcmp(point, "/proc/net") || !strncmp(point, "/proc/self", 10))
 		return true;
 	return !strncmp(point, "/proc/", 6) && *at >= '1' && *at <= '9' &&
@@ -206,7 +209,7 @@ static bool over_a_process(const char *point)
 static void tell_mount(struct triage *t, const struct procs *p, const struct proc_row *in,
                        const char *point)
 {
-	const struct proc_row *r = procs_find(p, atoi(point + 6));
+	const struct proc_row *r = point[5] ? procs_find(p, atoi(point + 6)) : NULL;
 	struct finding f;
 
 	if (r)
@@ -242,7 +245,8 @@ static void look_mountinfo(struct triage *t, const struct procs *p, const struct
 	text = buf_str(b);
 	left = b->len;
 	while (procfs_line(&text, &left, &line, &n))
-		if (procfs_mount_point(line, n, point) && over_a_process(point))
+		if (procfs_mount_point(line, n, point) &&
+		    over_a_process(point, procfs_mount_is(line, n, "proc")))
 			tell_mount(t, p, r, point);
 }
 

@@ -325,3 +325,18 @@ bool procfs_mount_point(const char *line, size_t n, char ret[static PROCFS_POINT
 	ret[len] = 0;
 	return true;
 }
+
+bool procfs_mount_is(const char *line, size_t n, const char *type)
+{
+	struct cursor c = cursor_of(line, n), word;
+	size_t len = strlen(type);
+
+	/* id parent major:minor root point options, any number of fields, "-", type */
+	if (!skip_words(&c, 6))
+		return false;
+	while (take_word(&c, &word))
+		if (cursor_left(&word) == 1 && *word.p == '-')
+			return take_word(&c, &word) && cursor_left(&word) == len &&
+			       !memcmp(word.p, type, len);
+	return false;
+}

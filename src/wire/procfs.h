@@ -72,6 +72,8 @@ bool procfs_packet(const char *line, size_t n, struct procfs_packet *ret);
 /* The mount point of a line of /proc/PID/mountinfo, its octal escapes taken out. False: no such
  * line, or it is longer than that. */
 bool procfs_mount_point(const char *line, size_t n, char ret[static PROCFS_POINT_MAX]);
+/* Is the file system of such a line of that type? False also where it tells none. */
+bool procfs_mount_is(const char *line, size_t n, const char *type);
 
 /* Takes the next line off text: false at the end. Without its newline. */
 bool procfs_line(const char **text, size_t *left, const char **ret, size_t *ret_n);

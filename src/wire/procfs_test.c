@@ -125,6 +125,10 @@ static void mounts(void **state)
 	assert_true(
 	    procfs_mount_point(S("36 35 98:0 /mnt1 /proc/12\\040x rw - ext3 /dev/root rw"), point));
 	assert_string_equal(point, "/proc/12 x");
+	assert_true(procfs_mount_is(S("36 35 0:21 / /proc rw shared:5 - proc proc rw"), "proc"));
+	assert_false(procfs_mount_is(S("36 35 0:21 / /proc rw shared:5 - tmpfs proc rw"), "proc"));
+	assert_false(procfs_mount_is(S("36 35 0:21 / /proc rw - procx proc rw"), "proc"));
+	assert_false(procfs_mount_is(S("36 35 0:21 / /proc rw proc"), "proc"));
 	assert_false(procfs_mount_point(S("36 35 98:0 /mnt1"), point));
 	assert_false(procfs_mount_point(S("36 35 98:0 / /a\\000b rw"), point));
 }

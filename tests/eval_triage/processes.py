@@ -240,6 +240,12 @@ def mount_over(s):
     return [pid]
 
 
+def mount_whole(s):
+    """In a mount namespace of its own: its ps shows what is put there."""
+    s.start(["/usr/bin/unshare", "--mount", "/bin/sh", "-c", "mount -t tmpfs x /proc; echo ready 1; sleep 600; true"])
+    return ["path:/proc"]
+
+
 def packet_python(s):
     return s.start([PY, "-c", "import socket,time;s=socket.socket(17,3,768);print('ready',1,flush=True);time.sleep(600)"])
 
@@ -434,7 +440,7 @@ CASES = rows("processes", [
     (service_terminal, {"service_shell"}), (trace_odd, {"tracer"}), (trace_sshd, {"tracer"}),
     (preload_shm, {"preload"}), (audit_home, {"preload"}), (preload_hidden, {"preload"}), (miner, {"miner"}),
     (inline_python, {"inline_code"}), (inline_bash, {"inline_code"}), (piped, {"piped_code"}),
-    (mount_over, {"proc_mount"}),
+    (mount_over, {"proc_mount"}), (mount_whole, {"proc_mount"}),
 ]) + rows("sockets", [
     (bind_nc, {"listener"}), (bind_socat, {"listener"}), (packet_python, {"packet_socket"}),
     (packet_unknown, {"packet_socket"}), (xdp_tmp, {"xdp_socket", "odd_place"}), (raw_tmp, {"raw_socket"}), (listen_tmp, {"listener"}),

@@ -134,20 +134,35 @@ def judge(case, subjects, findings):
     return any(f["rule"] in case.expect and f["advice"] != "note" for f in mine), told
 
 
-def run(cases, settle=0.4):
-    """Plays all at once, looks once, and gives [(case, right, told)], other act findings, stats."""
+LOOKS = 4  # a busy machine may not have started everything at the first
+
+
+def look(s, cases, subjects):
+    """One look: the verdict on each case, what is of no case and acted on, what the areas told."""
+    subjects = [sum((s.below(x) if isinstance(x, int) else [x] for x in one), []) for one in subjects]
+    findings, stats = s.triage("--area", "processes", "--area", "sockets")
+    more, _ = s.triage("--root", s.root, "--area", "kernel")
+    findings += more
+    known = sum(subjects, [])
+    stray = [f for f in findings if f["advice"] == "act" and not about(f, known)]
+    return [(c, *judge(c, m, findings)) for c, m in zip(cases, subjects)], stray, stats
+
+
+def run(cases):
+    """Plays all at once and looks, again only while implants are missed: [(case, right, told)], other act
+    findings, stats. A twin is right if no look would act on it."""
     s = Stage()
+    wronged, stray = {}, []
     try:
         subjects = [case.setup(s) for case in cases]
-        time.sleep(settle)
-        subjects = [sum((s.below(x) if isinstance(x, int) else [x] for x in one), [])
-                    for one in subjects]
-        findings, stats = s.triage("--area", "processes", "--area", "sockets")
-        more, _ = s.triage("--root", s.root, "--area", "kernel")
-        findings += more
-        known = sum(subjects, [])
-        stray = [f for f in findings if f["advice"] == "act" and not about(f, known)]
-        return [(c, *judge(c, m, findings)) for c, m in zip(cases, subjects)], stray, stats
+        for _ in range(LOOKS):
+            time.sleep(0.4)
+            results, odd, stats = look(s, cases, subjects)
+            stray += odd
+            wronged.update({c.name: told for c, right, told in results if c.expect is None and not right})
+            if all(right for c, right, _ in results if c.expect):
+                break
+        return [(c, right and c.name not in wronged, wronged.get(c.name, told)) for c, right, told in results], stray, stats
     finally:
         s.close()
 

@@ -30,6 +30,7 @@ static void one_line(const char *line, size_t n)
 		abort();
 	if (procfs_mount_point(line, n, point))
 		ends(point, sizeof(point));
+	(void)procfs_mount_is(line, n, "proc");
 	if (procfs_fd(line, n, &id) == PROCFS_FD_OTHER && id)
 		abort();
 }
