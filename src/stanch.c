@@ -254,10 +254,14 @@ const struct verb_row verb_table[] = {
         .name = "contain",
         .synopsis = "FINDING… [--via POINT,…] [--console]",
         .summary = "carry out the orders that findings propose",
-        .text = "Reads the findings that `watch` stored (f1, f2, …; see stanch incident show), and "
-                "carries out what they propose: all blocks as one order, then, if one asks for it, "
-                "isolate self. Each shows its plan and asks; everything that is said of block and "
-                "isolate holds here.",
+        .text =
+            "Reads the findings that `watch` and `triage` stored (f1, f2, …; see stanch incident "
+            "show), and carries out what they propose, in the sequence that holds: the network "
+            "first (all blocks as one order, isolate self), then what would start it again "
+            "(disable service), then freeze, then kill with its capture, then accounts. All "
+            "plans are shown before the one question; an order that fails ends the sequence. "
+            "One line takes all of it back. Everything that is said of the single verbs holds "
+            "here.",
         .opts = contain_opts,
         .examples = "stanch contain f3 --dry-run\nstanch contain f3 f4 --yes",
         .flags = VERB_CHANGES | VERB_CUTS,

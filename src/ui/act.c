@@ -88,8 +88,7 @@ static int check_daemons(struct cut *k, const struct target *t)
 	return EXIT_REFUSED;
 }
 
-/* A service that does not run has no processes to ask about, and can be disabled. */
-static bool runs(const struct target *t)
+bool act_runs(const struct target *t)
 {
 	struct group *g = calloc(1, sizeof *g);
 	bool found = g && group_find(t, g, NULL) != -ENOENT;
@@ -102,7 +101,7 @@ static int check_guards(struct cut *k, size_t *ret_members)
 	int r = EXIT_DONE;
 	for (size_t i = 0; r == EXIT_DONE && i < k->order.n_targets; i++) {
 		size_t n = 0;
-		if (k->order.verb == VERB_DISABLE && !runs(&k->order.targets[i]))
+		if (k->order.verb == VERB_DISABLE && !act_runs(&k->order.targets[i]))
 			continue;
 		r = check_operator(k, &k->order.targets[i], &n);
 		if (r == EXIT_DONE)
@@ -198,5 +197,6 @@ int verb_disable(struct ctx *c, const struct args *a)
 	unsigned id = 0;
 	int r = act(c, a, VERB_DISABLE, &id);
 	usec_t span = args_duration(a, "watch", WATCH_DEFAULT);
-	return r == EXIT_DONE && id ? watch(c, id, span) : r;
+	bool alone = a->verb->run == verb_disable; /* contain has more to do */
+	return r == EXIT_DONE && id && alone ? watch(c, id, span) : r;
 }

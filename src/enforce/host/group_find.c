@@ -323,7 +323,7 @@ static int find_process(const struct target *t, struct group *g, struct err *e)
 	long pid = strtol(t->name, &end, 10);
 	if (!isdigit((unsigned char)t->name[0]) || *end || errno || pid < 1 || pid > INT32_MAX)
 		return err_set(e, -EINVAL, "\"%.40s\" is not the number of a process", t->name);
-	if (proc_read((int)pid, &p) < 0)
+	if (proc_read((int)pid, &p) < 0 || p.state == 'Z')
 		return err_set(e, -ENOENT, "there is no process %ld", pid);
 	if (pid == 1)
 		return err_set(e, -EPERM,
