@@ -29,7 +29,10 @@ while True:
                 os.setsid(); os.execv(sys.executable, [sys.executable, '/run/pair.py', other, me])
             os._exit(0)
         os.waitpid(child, 0)
-        time.sleep(.3)  # it has to start
+        for _ in range(500):  # it has to start
+            if alive(other):
+                break
+            time.sleep(.01)
     time.sleep(.005)
 """
 # Forks as fast as it can, five thousand times at most; each child lives for a while and forks, too.
