@@ -297,7 +297,7 @@ const struct verb_row verb_table[] = {
                 "debuggers; it runs on meanwhile unless --hold stops its threads. --dry-run "
                 "tells what lockdown, Secure Boot, rights and space allow.",
         .opts = acquire_opts,
-        .examples = "stanch acquire disk /dev/sdb --to /mnt/evidence --examiner Avery --case "
+        .examples = "stanch acquire disk /dev/sdb --to /mnt/evidence --examiner \"$USER\" --case "
                     "2026-017\n"
                     "stanch acquire memory --to /mnt/evidence\n"
                     "stanch acquire memory --pid 4711 --hold --to /mnt/evidence",

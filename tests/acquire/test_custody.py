@@ -17,7 +17,7 @@ def taken(tmp_path_factory):
     desk = Desk(at)
     small = at / "small.img"
     small.write_bytes(random.Random(5).randbytes(5000))
-    desk.first = desk.acquire(small, "--examiner", "Avery Example", "--case", "2026-017")
+    desk.first = desk.acquire(small, "--examiner", "the examiner", "--case", "2026-017")
     desk.second = desk.acquire(small)
     return desk
 
@@ -126,4 +126,4 @@ def test_journal_and_report_have_it(taken):
     assert [e["manifest"] for e in report["evidence"]] == [taken.first["manifest"],
                                                          taken.second["manifest"]]
     taken.stanch("verify", "journal")
-    assert "Avery Example" in (pathlib.Path(taken.first["place"]) / "bag-info.txt").read_text()
+    assert "the examiner" in (pathlib.Path(taken.first["place"]) / "bag-info.txt").read_text()

@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from bed import remove_netns
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("STANCH_BUILD", os.path.join(ROOT, "build"))
 STANCH = os.path.join(BUILD, "stanch")
@@ -35,7 +37,7 @@ def fixture_bed(tmp_path):
         (tmp_path / "stanch.conf").touch()
         yield ns, tmp_path
     finally:
-        run("ip", "netns", "del", ns, check=False)
+        remove_netns(ns)
 
 
 def stanch(bed, *argv, trace=None):

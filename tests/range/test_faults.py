@@ -32,6 +32,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from bed import remove_netns
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("STANCH_BUILD", os.path.join(ROOT, "build"))
 FAULTY = os.path.join(BUILD, "tests", "faults", "stanch-faulty")
@@ -129,7 +131,7 @@ class Range:
         if self.shell:
             self.shell.close()
         for ns in (self.v, self.p):
-            subprocess.run(["ip", "netns", "del", ns], check=False, timeout=30)
+            remove_netns(ns)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def stanch(self, *args, fault=None):

@@ -14,6 +14,8 @@ import time
 
 import pytest
 
+from bed import remove_netns
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("STANCH_BUILD", os.path.join(ROOT, "build"))
 STANCH = os.path.join(BUILD, "stanch")
@@ -91,7 +93,7 @@ class Bed:
 
     def __exit__(self, *why):
         for ns in self.ns.values():
-            run("ip", "netns", "del", ns, check=False)
+            remove_netns(ns)
 
     def conf(self):
         return str(self.tmp / "stanch.conf")

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from bed import remove_netns
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("STANCH_BUILD", os.path.join(ROOT, "build"))
 HOSTCTL = os.path.join(BUILD, "tests", "hostctl")
@@ -57,7 +59,7 @@ class Rig:
             h.kill()
             h.wait()
         for ns in (self.v, self.p):
-            run("ip", "netns", "del", ns, check=False)
+            remove_netns(ns)
 
     def inside(self, ns, *argv, **more):
         return run("nsenter", f"--net=/run/netns/{ns}", *argv, **more)
