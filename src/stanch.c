@@ -40,6 +40,7 @@ const struct driver_ops *const driver_table[] = {
 const struct capture_ops *const capture_table[] = {
     &capture_disk,
     &capture_memory,
+    &capture_state,
     NULL,
 };
 
@@ -273,7 +274,8 @@ const struct verb_row verb_table[] = {
         .name = "acquire",
         .synopsis = "disk DEV [--format raw|e01|zstd] [--split SIZE] [--hash LIST] [--rate SIZE] "
                     "[--retries N] [--reserve SIZE] [--idle] | memory [--source WAY | --lime "
-                    "FILE.ko | --pid PID [--hold]] --to DIR [--resume EVIDENCE] [--examiner NAME] "
+                    "FILE.ko | --pid PID [--hold]] | state [--max-size SIZE] [--item-limit DUR] "
+                    "--to DIR [--resume EVIDENCE] [--examiner NAME] "
                     "[--case ID]",
         .summary = "take evidence into a signed bundle",
         .text = "Writes the bundle DIR/INCIDENT/eN: what was taken under data/, with a log of each "
@@ -295,12 +297,17 @@ const struct verb_row verb_table[] = {
                 "symbols of the kernel lie beside it in kit/. --lime loads a module and unloads "
                 "it, where the kernel's own ways are shut. --pid: an ELF core of one process for "
                 "debuggers; it runs on meanwhile unless --hold stops its threads. --dry-run "
-                "tells what lockdown, Secure Boot, rights and space allow.",
+                "tells what lockdown, Secure Boot, rights and space allow.\n\n"
+                "state: what is lost with the power, in RFC 3227's order: network of every "
+                "namespace, processes, executables without a file, kernel, BPF, listings, "
+                "sessions and persistence, logs. By system calls alone; what does not answer "
+                "(a hung mount) is given up and named, what is over a limit is told (exit 5).",
         .opts = acquire_opts,
         .examples = "stanch acquire disk /dev/sdb --to /mnt/evidence --examiner \"$USER\" --case "
                     "2026-017\n"
                     "stanch acquire memory --to /mnt/evidence\n"
-                    "stanch acquire memory --pid 4711 --hold --to /mnt/evidence",
+                    "stanch acquire memory --pid 4711 --hold --to /mnt/evidence\n"
+                    "stanch acquire state --to /mnt/evidence",
         .flags = VERB_CHANGES,
         .min_args = 1,
         .max_args = 2,

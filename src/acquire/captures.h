@@ -7,5 +7,6 @@
 
 extern const struct capture_ops capture_disk;
 extern const struct capture_ops capture_memory;
+extern const struct capture_ops capture_state;
 
 #endif

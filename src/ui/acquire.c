@@ -32,6 +32,8 @@ const struct opt acquire_opts[] = {
     {"lime", 0, OPT_TEXT, "FILE", "memory: by this module of LiME, loaded and unloaded"},
     {"pid", 0, OPT_COUNT, "PID", "memory: of one process, as an ELF core"},
     {"hold", 0, OPT_FLAG, NULL, "with --pid: its threads are stopped meanwhile (ptrace)"},
+    {"max-size", 0, OPT_TEXT, "SIZE", "state: bytes of all items together (default 2G)"},
+    {"item-limit", 0, OPT_DURATION, "DUR", "state: the time of one item (default 60s)"},
     {NULL},
 };
 
