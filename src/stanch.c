@@ -4,6 +4,7 @@
 
 #include "acquire/captures.h"
 #include "base/table.h"
+#include "enforce/account/account.h"
 #include "enforce/aws/aws.h"
 #include "enforce/feed/fetch.h"
 #include "enforce/feed/role.h"
@@ -28,8 +29,9 @@ const size_t point_table_n = ARRAY_SIZE(point_table);
 const struct local_row local_table[] = {
     {&host_driver, 1 << VERB_ISOLATE | 1 << VERB_BLOCK, ~0u},
     {&service_driver, 1 << VERB_KILL | 1 << VERB_DISABLE, 1 << TARGET_UNIT},
-    {&process_driver, 1 << VERB_FREEZE | 1 << VERB_KILL,
+    {&process_driver, 1 << VERB_FREEZE | 1 << VERB_KILL | 1 << VERB_DISABLE,
      1 << TARGET_PROCESS | 1 << TARGET_UNIT | 1 << TARGET_ACCOUNT},
+    {&account_driver, 1 << VERB_DISABLE, 1 << TARGET_ACCOUNT},
     {0},
 };
 
@@ -231,10 +233,11 @@ const struct verb_row verb_table[] = {
     },
     {
         .name = "disable",
-        .synopsis = "service UNIT [--watch DUR]",
-        .summary = "a service stops and cannot start again, by whatever triggers it",
+        .synopsis = "service UNIT | account NAME [--watch DUR]",
+        .summary = "a service cannot start again; an account lets nobody in",
         .text =
-            "Finds what belongs to the unit: its other names, the instances of a template, the "
+            "service: finds what belongs to the unit: its other names, the instances of a "
+            "template, the "
             "sockets, timers and paths that trigger it. Links to /dev/null go into "
             "/run/systemd/system.control, which systemd reads before /etc (systemctl mask does "
             "not help against a unit file there); then systemd reads its units anew, triggers "
@@ -242,10 +245,19 @@ const struct verb_row verb_table[] = {
             "watched, 60 seconds or --watch, for whatever brings it back (exit 1).\n\n"
             "Undo removes exactly these links and starts again what was active. systemd is asked "
             "over its own socket, some seconds at most; no program of the host is run. Units of "
-            "a user's own manager are not reached: freeze the account.",
+            "a user's own manager are not reached: disable the account.\n\n"
+            "account: what runs with its uid is frozen, as `freeze` does; every name of the uid in "
+            "/etc/passwd is locked and expired in /etc/shadow; authorized keys, crontabs, at jobs, "
+            "linger and user units are set aside by renaming; then what is frozen is captured and "
+            "ended. A lock that another tool or process holds on the account files is named, and "
+            "nothing is changed (exit 3). Undo puts each field and file back where it still is as "
+            "it was left; ended processes stay ended. Root's own runuser, sudo -u, su, and units "
+            "with User= still run programs as it. Refused: root, your own account, accounts of a "
+            "directory.",
         .opts = disable_opts,
         .examples = "stanch disable service backdoor --dry-run\n"
-                    "stanch disable service backdoor@.service --watch 5m --yes",
+                    "stanch disable service backdoor@.service --watch 5m --yes\n"
+                    "stanch disable account mallory --watch 10s",
         .flags = VERB_CHANGES,
         .min_args = 2,
         .max_args = 2,

@@ -134,22 +134,23 @@ static int write_all(int fd, const uint8_t *p, size_t n)
 	return 0;
 }
 
+static int copy_xattr(int from, int to, const char *name)
+{
+	_cleanup_free_ char *value = malloc(XATTRS_MAX);
+	ssize_t n = value ? fgetxattr(from, name, value, XATTRS_MAX) : -1;
+	return n < 0 ? -1 : sys->fsetxattr(to, name, value, (size_t)n, 0);
+}
+
 /* Security labels and access lists among them. */
 static int copy_xattrs(int from, int to)
 {
-	_cleanup_free_ char *names = malloc(XATTRS_MAX), *value = malloc(XATTRS_MAX);
-	if (!names || !value) {
-		errno = ENOMEM;
-		return -1;
-	}
-	ssize_t n = flistxattr(from, names, XATTRS_MAX);
+	_cleanup_free_ char *names = malloc(XATTRS_MAX);
+	ssize_t n = names ? flistxattr(from, names, XATTRS_MAX) : -1;
 	if (n < 0)
-		return errno == EOPNOTSUPP ? 0 : -1;
-	for (const char *x = names; x < names + n; x += strlen(x) + 1) {
-		ssize_t len = fgetxattr(from, x, value, XATTRS_MAX);
-		if (len < 0 || sys->fsetxattr(to, x, value, (size_t)len, 0) < 0)
+		return names && errno == EOPNOTSUPP ? 0 : -1;
+	for (const char *x = names; x < names + n; x += strlen(x) + 1)
+		if (copy_xattr(from, to, x) < 0)
 			return -1;
-	}
 	return 0;
 }
 

@@ -40,9 +40,13 @@ static void put(int dir, const char *name, const char *text, mode_t mode)
 static int setup(void **state)
 {
 	struct place *p = calloc(1, sizeof *p);
-	strcpy(p->path, "/tmp/stanch-rewrite-XXXXXX");
-	if (!p || !mkdtemp(p->path))
+	if (!p)
 		return -1;
+	strcpy(p->path, "/tmp/stanch-rewrite-XXXXXX");
+	if (!mkdtemp(p->path)) {
+		free(p);
+		return -1;
+	}
 	p->dir = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	put(p->dir, "shadow", OLD, 0640);
 	*state = p;

@@ -194,7 +194,7 @@ static int plan_targets(struct process *c, const struct order *o, const struct h
 		if (r == 0 && note_members(p, v[i]) < 0)
 			r = no_memory(e);
 	}
-	for (size_t i = 0; r == 0 && o->verb == VERB_KILL && i < o->n_targets; i++)
+	for (size_t i = 0; r == 0 && o->verb != VERB_FREEZE && i < o->n_targets; i++)
 		r = add_kill(c, &o->targets[i], v[i], p, e);
 	return r;
 }
@@ -206,6 +206,10 @@ static int process_plan(void *ctx, const struct order *o, const struct holds *ot
 {
 	struct group *v[TARGETS_MAX] = {0};
 	struct plan p = {0};
+	if (o->verb == VERB_DISABLE && o->n_targets && o->targets[0].kind != TARGET_ACCOUNT) {
+		*ret = p; /* to disable a unit is not to end it by force */
+		return 0;
+	}
 	if (o->n_targets > TARGETS_MAX)
 		return err_set(e, -E2BIG, "more than %d at once: give several orders", TARGETS_MAX);
 	int r = plan_targets(ctx, o, others, v, &p, e);

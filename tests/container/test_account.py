@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""disable account against real attempts to come in: by key, by an open master connection, by cron, at, su, user
+manager, and what runs already. Who judges is the other end: ssh, files that jobs write, the kernel's process list."""
+import json
+import time
+
+import pytest
+
+import container_bed as B
+
+SSH = ["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes", "-o", "UserKnownHostsFile=/dev/null",
+       "-o", "LogLevel=ERROR"]
+# Everything that undo has to give back: content, owner, mode, time, flags.
+LISTING = """
+for f in /etc/passwd /etc/shadow /etc/group /home/alice/.ssh/authorized_keys /var/spool/cron/crontabs/alice \
+    /var/lib/systemd/linger/alice /home/alice/.config/systemd/user/evil.service /home/alice/.ssh/authorized_keys2; do
+    [ -e "$f" ] || { echo "$f absent"; continue; }
+    stat -c '%n %F %a %u %g %s %Y %y' "$f"; sha256sum "$f"; lsattr -d "$f" 2>/dev/null || true
+    python3 -c 'import os, sys; f = sys.argv[1]; print({k: os.getxattr(f, k) for k in os.listxattr(f)})' "$f"
+done
+find / -xdev -name '.stanch-aside*' -o -xdev -name '*.stanch-new' -o -xdev -name 'shadow.lock'
+"""
+SETUP = """
+useradd -m -s /bin/bash alice; useradd -o -u "$(id -u alice)" -M -d /home/alice -s /bin/bash alice2
+useradd -m -s /bin/bash bob; usermod -p '' bob; chage -E 2031-01-01 bob
+echo alice:secret | chpasswd; echo alice2:secret | chpasswd
+install -d -o alice -g alice -m 700 ~alice/.ssh; install -d -o alice -g alice ~alice/.config/systemd/user
+echo '[Service]' >~alice/.config/systemd/user/evil.service
+touch /var/lib/systemd/linger/alice
+"""
+
+
+def ssh(c, user, *more, command="id -u"):
+    return c.outside("ssh", *SSH, "-i", c.dir + "/key", *more, f"{user}@{B.ADDRESS}", command, check=False,
+                     timeout=30)
+
+
+@pytest.fixture(scope="module")
+def bed(shared):
+    c = shared
+    c.script(SETUP)
+    B.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", c.dir + "/key")
+    with open(c.dir + "/key.pub", "rb") as f:
+        key = f.read()
+    c.put("/home/alice/.ssh/authorized_keys", key, 0o600)
+    c.script("chown -R alice:alice ~alice; chattr +i ~alice/.ssh/authorized_keys || true")
+    # The minute of cron is waited for by the clock of one entry that is there before and after.
+    c.run("crontab", "-u", "alice", "-", input="* * * * * date >>/tmp/cron-alice\n")
+    yield c
+
+
+def disable(c, *more, name="alice"):
+    return c.stanch("disable", "account", name, "--watch", "1s", "--yes", "--json", *more)
+
+
+def undo(c, order="o1"):
+    return c.stanch("undo", order, "--yes", "--json")
+
+
+def order_of(r):
+    return next(json.loads(line)["order"]["order"] for line in r.out.splitlines()
+                if '"outcome"' in line)
+
+
+def attempts(c):
+    """What each way in gives: True, somebody came in."""
+    c.script("rm -f /tmp/at-alice; chmod 1777 /tmp")
+    at = c.run("su", "alice", "-s", "/bin/sh", "-c", "echo 'date >/tmp/at-alice' | at now", check=False)
+    uid = c.run("id", "-u", "alice").stdout.strip()
+    c.run("systemctl", "stop", f"user@{uid}", check=False)
+    user = c.run("systemctl", "start", f"user@{uid}", check=False)
+    got = {
+        "key": ssh(c, "alice").returncode == 0,
+        "key of the clone": ssh(c, "alice2").returncode == 0,
+        "su": c.run("su", "alice", "-c", "true", check=False).returncode == 0,
+        "su of the clone": c.run("su", "alice2", "-c", "true", check=False).returncode == 0,
+        "user@": user.returncode == 0,
+        "runuser": c.run("runuser", "-u", "alice", "--", "true", check=False).returncode == 0,
+        "sudo -u": c.run("sudo", "-nu", "alice", "true", check=False).returncode == 0,
+        "User=": c.run("systemd-run", "-q", "--wait", "-p", "User=alice", "true", check=False).returncode == 0,
+    }
+    got["at"] = at.returncode == 0 and bool(B.wait_for(
+        "the at job ran", lambda: c.run("test", "-s", "/tmp/at-alice", check=False).returncode == 0, 10))
+    return got
+
+
+ROOTS_OWN = {"runuser", "sudo -u", "User="}
+
+
+def of_uid(c, uid):
+    return c.run("ps", "-o", "pid=,args=", "-U", uid, "-u", uid, check=False).stdout.split("\n")[:-1]
+
+
+def test_nobody_comes_in_but_root_and_all_comes_back(bed):
+    c = bed
+    uid = c.run("id", "-u", "alice").stdout.strip()
+    before_ways = attempts(c)
+    assert all(before_ways.values()), before_ways
+    assert ssh(c, "alice", "-MNf", "-o", f"ControlPath={c.dir}/master", "-o", "ControlPersist=60").returncode == 0
+    assert ssh(c, "alice", "-S", f"{c.dir}/master").stdout.strip() == uid
+    c.run("su", "alice", "-c", "setsid nohup sleep 1000 >/dev/null 2>&1 &")
+    c.start("sleep", "1000", unit="asalice", User="alice")
+    assert len(of_uid(c, uid)) >= 3
+    before = c.script(LISTING).stdout
+    r = disable(c)
+    assert r.code == 0, (r.out, r.err)
+    assert not of_uid(c, uid), "nothing of the uid lives"
+    assert ssh(c, "alice", "-S", f"{c.dir}/master", "-o", "ControlMaster=no").returncode != 0
+    shadow = dict(line.split(":", 1) for line in c.get("/etc/shadow").decode().splitlines())
+    for name in ("alice", "alice2"):
+        fields = shadow[name].split(":")
+        assert fields[0].startswith("!$") and fields[6] == "1"
+    for path in ("/home/alice/.ssh/authorized_keys", "/var/spool/cron/crontabs/alice",
+                 "/var/lib/systemd/linger/alice", "/home/alice/.config/systemd/user/evil.service"):
+        assert c.run("test", "-e", path, check=False).returncode, path
+    # With his key back in place it is the expiry alone that refuses.
+    with open(c.dir + "/key.pub", "rb") as f:
+        key = f.read()
+    c.put("/home/alice/.ssh/authorized_keys2", key, 0o600)
+    c.run("chown", "alice:", "/home/alice/.ssh/authorized_keys2")
+    after_ways = attempts(c)
+    assert {k for k, v in after_ways.items() if v} == ROOTS_OWN, after_ways
+    c.run("rm", "/home/alice/.ssh/authorized_keys2")
+    for way in ("runuser", "sudo -u", "User="):
+        assert way in r.out, "what is left is named"
+    assert c.stanch("verify", "o1", "--json").code == 0
+    r = undo(c)
+    assert r.code == 0, (r.out, r.err)
+    assert c.script(LISTING).stdout == before
+    assert ssh(c, "alice").returncode == 0
+
+
+def test_cron_does_not_run_what_expired(bed):
+    c = bed
+    c.script("rm -f /tmp/cron-*")
+    assert disable(c).code == 0
+    order = c.stanch("status", "--json").out
+    # A table that somebody puts back, and one that shows that cron is at work.
+    c.script("(umask 077; for u in alice bob; do echo \"* * * * * date >>/tmp/cron-$u\" >/tmp/tab; "
+             "install -o $u -g crontab -m 600 /tmp/tab /var/spool/cron/crontabs/$u; done)")
+    B.wait_for("cron ran bob's", lambda: c.run("test", "-s", "/tmp/cron-bob", check=False).returncode == 0, 75, 0.5)
+    time.sleep(1)
+    assert c.run("test", "-e", "/tmp/cron-alice", check=False).returncode != 0
+    v = c.stanch("verify", "o2", "--json")
+    assert v.code == 1 and "made anew" in v.out, (v.out, order)
+    c.run("rm", "/var/spool/cron/crontabs/alice", "/var/spool/cron/crontabs/bob")
+    assert undo(c, "o2").code == 0
+
+
+def test_undo_keeps_what_others_changed_and_gives_back_an_empty_password(bed):
+    c = bed
+    before = [x for x in c.get("/etc/shadow").decode().splitlines() if x.startswith("bob:")]
+    r = disable(c, name="bob")
+    assert r.code == 0, (r.out, r.err)
+    c.script("echo alice:changed | chpasswd")
+    changed = [x for x in c.get("/etc/shadow").decode().splitlines() if x.startswith("alice:")]
+    assert undo(c, order_of(r)).code == 0
+    now = c.get("/etc/shadow").decode().splitlines()
+    assert [x for x in now if x.startswith("bob:")] == before and before[0].startswith("bob::")
+    assert [x for x in now if x.startswith("alice:")] == changed
+    r = disable(c, name="bob")
+    c.script("usermod -p '$6$new' bob")
+    u = undo(c, order_of(r))
+    assert "the password of bob in /etc/shadow was changed by somebody else" in u.out + u.err
+    bob = next(x for x in c.get("/etc/shadow").decode().splitlines() if x.startswith("bob:"))
+    assert bob.split(":")[1] == "$6$new" and bob.split(":")[7] == before[0].split(":")[7]
+    c.script("usermod -p '' bob")
+
+
+HOLD = "import fcntl,time; f=open('/etc/.pwd.lock','w'); fcntl.lockf(f,fcntl.LOCK_EX); print('held',flush=True); time.sleep(60)"
+
+
+@pytest.mark.parametrize("name,make,clear,cause", [
+    ("a living pid", "echo -n 1 >/etc/shadow.lock", "rm /etc/shadow.lock", "/etc/shadow.lock names process 1"),
+    ("a held lock", f"systemd-run -q --unit=holder python3 -c \"{HOLD}\"; sleep 0.7", "systemctl stop holder",
+     ".pwd.lock"),
+    ("read-only", "mount --bind /etc /etc; mount -o remount,bind,ro /etc", "umount /etc", "read-only"),
+])
+def test_what_is_in_the_way_is_named_and_nothing_is_half_done(bed, name, make, clear, cause):
+    c = bed
+    c.script(make)
+    before = c.script(LISTING.replace("-o -xdev -name 'shadow.lock'", "")).stdout
+    try:
+        r = disable(c, name="bob")
+        assert r.code == 3, (name, r.out, r.err)
+        assert cause in r.out + r.err
+        assert c.script(LISTING.replace("-o -xdev -name 'shadow.lock'", "")).stdout == before
+    finally:
+        c.script(clear)
+
+
+def test_an_immutable_shadow_does_not_stand_in_the_way(bed):
+    c = bed
+    if c.script("chattr +i /etc/shadow", check=False).returncode:
+        pytest.skip("this file system keeps no flags")
+    try:
+        r = disable(c, name="bob")
+        assert r.code == 0, (r.out, r.err)
+        assert c.run("lsattr", "/etc/shadow").stdout.split()[0].count("i") == 1
+        assert undo(c, order_of(r)).code == 0
+        assert c.run("lsattr", "/etc/shadow").stdout.split()[0].count("i") == 1
+    finally:
+        c.script("chattr -i /etc/shadow")
+
+
+def test_root_and_who_is_not_there_are_refused(bed):
+    for name, cause in (("root", "root is root"), ("nobody-there", "no account")):
+        r = disable(bed, name=name)
+        assert r.code == 3, (name, r.out, r.err)
+        assert cause in r.out + r.err
