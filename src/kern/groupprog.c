@@ -352,6 +352,21 @@ static int own_tags(struct err *e)
 	return r;
 }
 
+bool groupprog_is_ours(uint32_t prog_id)
+{
+	struct bpf_prog_info info = {0};
+	bool ours = false;
+	int fd = prog_by_id(prog_id);
+	if (fd < 0)
+		return false;
+	int r = object_info(fd, &info, sizeof info, NULL);
+	sys->close(fd);
+	for (size_t i = 0; r == 0 && i < _GROUP_HOOK_MAX; i++)
+		if (!strcmp(info.name, hooks[i].prog) && own_tags(NULL) == 0)
+			ours = !memcmp(info.tag, tags[i], BPF_TAG_SIZE);
+	return ours;
+}
+
 /* Visits every program of our name at a cgroup; cb takes *g over, or leaves it to be closed. */
 struct visit {
 	const uint8_t *token; /* of the set: in *config */

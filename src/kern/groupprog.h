@@ -44,6 +44,10 @@ int groupprog_attach(const struct groupprog *g, int cgroup, struct err *e);
 int groupprog_find(int cgroup, const uint8_t token[static GROUP_TOKEN], struct groupprog *ret,
                    unsigned *ret_hooks, bool *ret_same, struct err *e);
 #define GROUP_ALL_HOOKS ((1u << _GROUP_HOOK_MAX) - 1)
+/* Is the program with this id one that this binary carries, by name and tag? For looking: what
+ * cannot be read is not. */
+bool groupprog_is_ours(uint32_t prog_id);
+
 /* Detaches the set that this token names, and what is there of it; absent is success. */
 int groupprog_detach(int cgroup, const uint8_t token[static GROUP_TOKEN], struct err *e);
 

@@ -7,13 +7,16 @@
 #include "kern/link.h"
 
 #include <errno.h>
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/table.h"
 #include "kern/nl.h"
 
 #define REQUEST_MAX 256
@@ -318,6 +321,32 @@ static int neigh_cb(const struct nlmsghdr *h, void *arg)
 	return MNL_CB_OK;
 }
 
+static int rule_cb(const struct nlmsghdr *h, void *arg)
+{
+	const struct nlattr *tb[FRA_MAX + 1] = {0};
+	struct attrs s = {tb, FRA_MAX};
+	struct route_rule *r;
+
+	if (h->nlmsg_type != RTM_NEWRULE ||
+	    mnl_nlmsg_get_payload_len(h) < sizeof(struct fib_rule_hdr) ||
+	    mnl_attr_parse(h, sizeof(struct fib_rule_hdr), attr_cb, &s) < 0)
+		return MNL_CB_OK;
+	const struct fib_rule_hdr *m = mnl_nlmsg_get_payload(h);
+	if (m->family != AF_INET && m->family != AF_INET6)
+		return MNL_CB_OK;
+	if (!(r = rows_add(arg)))
+		return MNL_CB_ERROR;
+	const uint8_t *protocol = attr_bytes(tb[FRA_PROTOCOL], 1);
+	*r = (struct route_rule){
+	    .family = m->family == AF_INET ? ADDR_V4 : ADDR_V6,
+	    .priority = attr_u32(tb[FRA_PRIORITY]),
+	    .table = tb[FRA_TABLE] ? attr_u32(tb[FRA_TABLE]) : m->table,
+	    .action = m->action,
+	    .protocol = protocol ? *protocol : RTPROT_UNSPEC,
+	};
+	return MNL_CB_OK;
+}
+
 /* A dump: what to ask for, the size of its fixed header, who reads the answers. */
 struct dump {
 	const char *what;
@@ -331,6 +360,7 @@ static const struct dump dumps[] = {
     {"addresses", RTM_GETADDR, sizeof(struct ifaddrmsg), sizeof(struct link_addr), addr_cb},
     {"routes", RTM_GETROUTE, sizeof(struct rtmsg), sizeof(struct route), route_cb},
     {"neighbours", RTM_GETNEIGH, sizeof(struct ndmsg), sizeof(struct neigh), neigh_cb},
+    {"routing rules", RTM_GETRULE, sizeof(struct fib_rule_hdr), sizeof(struct route_rule), rule_cb},
 };
 
 /* Talks on nl, or on a socket of its own when nl is NULL. */
@@ -387,6 +417,37 @@ LIST(link_list, struct link, 0)
 LIST(link_addr_list, struct link_addr, 1)
 LIST(route_list, struct route, 2)
 LIST(neigh_list, struct neigh, 3)
+LIST(route_rule_list, struct route_rule, 4)
+
+bool route_rule_is_usual(const struct route_rule *r)
+{
+	static const struct {
+		uint32_t priority, table;
+	} usual[] = {{0, RT_TABLE_LOCAL}, {32766, RT_TABLE_MAIN}, {32767, RT_TABLE_DEFAULT}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++)
+		if (r->priority == usual[i].priority && r->table == usual[i].table)
+			return r->action == FR_ACT_TO_TBL;
+	return false;
+}
+
+const char *route_protocol_str(uint8_t n, char dst[static 16])
+{
+	static const struct {
+		uint8_t n;
+		const char *name;
+	} known[] = {
+	    {RTPROT_KERNEL, "kernel"}, {RTPROT_BOOT, "boot"},   {RTPROT_STATIC, "static"},
+	    {RTPROT_RA, "ra"},         {RTPROT_ZEBRA, "zebra"}, {RTPROT_BIRD, "bird"},
+	    {RTPROT_DHCP, "dhcp"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (known[i].n == n)
+			return strcpy(dst, known[i].name);
+	snprintf(dst, 16, "protocol %u", n);
+	return dst;
+}
 
 bool route_is_default(const struct route *r)
 {

@@ -81,10 +81,24 @@ struct neigh {
 	uint8_t flags;  /* NTF_* */
 };
 
+/* A rule of policy routing: which table is asked. */
+struct route_rule {
+	enum addr_family family;
+	uint32_t priority, table;
+	uint8_t action;   /* FR_ACT_* */
+	uint8_t protocol; /* RTPROT_*: who made it, by its own word */
+};
+
 int link_list(struct nl *nl, struct link **ret, size_t *ret_n, struct err *e);
 int link_addr_list(struct nl *nl, struct link_addr **ret, size_t *ret_n, struct err *e);
 int route_list(struct nl *nl, struct route **ret, size_t *ret_n, struct err *e);
 int neigh_list(struct nl *nl, struct neigh **ret, size_t *ret_n, struct err *e);
+int route_rule_list(struct nl *nl, struct route_rule **ret, size_t *ret_n, struct err *e);
+
+/* One of those that every host has: local, main, default at 0, 32766 and 32767. */
+bool route_rule_is_usual(const struct route_rule *r);
+/* What RTPROT_* number n calls itself: "static", "dhcp", …; "protocol 200" else. Returns dst. */
+const char *route_protocol_str(uint8_t n, char dst[static 16]);
 
 /* A default route that is used (unicast, length 0, not of the local table). */
 bool route_is_default(const struct route *r);

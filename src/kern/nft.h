@@ -158,6 +158,20 @@ int nft_read_table(struct nl *nl, uint8_t family, const char *name, bool element
 int nft_read_head(struct nl *nl, uint8_t family, const char *name, struct nft_table *ret,
                   struct err *e);
 
+/* Flow tables of every table: connections in them pass the forward hook no more. */
+#define NFT_FLOW_DEVICES   8 /* of them kept; n_devices counts all */
+#define NFT_FLOWTABLES_MAX 4096
+struct nft_flowtable {
+	uint8_t family;
+	char table[NFT_NAME_CAP], name[NFT_NAME_CAP]; /* any bytes: clean them */
+	char devices[NFT_FLOW_DEVICES][IFNAMSIZ];
+	size_t n_devices;
+};
+/* One of the kernel's answers; false: too short for one. Names are cut. Pure. */
+bool nft_flowtable_of(const struct nlmsghdr *h, struct nft_flowtable *ret);
+/* malloc'd. */
+int nft_flowtables(struct nl *nl, struct nft_flowtable **ret, size_t *ret_n, struct err *e);
+
 /* Compares structure: comment, flags, sets (not their elements), chains, rules. One sentence for
  * each difference is appended to drift; the number of differences is returned. */
 unsigned nft_compare(const struct nft_table *want, const struct nft_table *have, struct buf *drift);

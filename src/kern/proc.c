@@ -393,6 +393,46 @@ int proc_sockets(int pid, bool (*cb)(void *arg, int fd, uint64_t inode), void *a
 	return 0;
 }
 
+/* What /proc/PID/fdinfo says of a program, or of a link that attaches one. */
+static bool program_of(int dir, const char *name, int infos, uint32_t *ret)
+{
+	char text[FILE_MAX];
+	ssize_t n = readlinkat(dir, name, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return false;
+	text[n] = 0;
+	if (strcmp(text, "anon_inode:bpf-prog") && strcmp(text, "anon_inode:bpf_link"))
+		return false;
+	if (read_at(infos, name, text, sizeof(text)) < 0)
+		return false;
+	const char *at = strstr(text, "\nprog_id:");
+	return at && sscanf(at, "\nprog_id: %" SCNu32, ret) == 1;
+}
+
+int proc_programs(int pid, bool (*cb)(void *arg, uint32_t prog_id), void *arg)
+{
+	const struct dirent *entry;
+	char path[40];
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo", pid);
+	_cleanup_close_ int infos = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (infos < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	if (!(d = opendir(path)))
+		return errno == ENOENT ? -ESRCH : -errno;
+	while ((entry = readdir(d))) {
+		uint32_t id;
+		if (entry->d_name[0] != '.' && program_of(dirfd(d), entry->d_name, infos, &id) &&
+		    !cb(arg, id))
+			break;
+	}
+	closedir(d);
+	return 0;
+}
+
 struct inode_entry {
 	uint64_t inode; /* 0: free */
 	int pid, last;  /* best holder, and who was counted last */

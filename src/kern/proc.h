@@ -71,6 +71,10 @@ int proc_pids(int **ret, size_t *ret_n, struct err *e);
 /* Calls cb for each socket that pid has open; cb returns false to stop. -ESRCH, -EACCES. */
 int proc_sockets(int pid, bool (*cb)(void *arg, int fd, uint64_t inode), void *arg);
 
+/* Calls cb for each BPF program or link of one that pid has open, with the program's id; cb returns
+ * false to stop. -ESRCH, -EACCES. */
+int proc_programs(int pid, bool (*cb)(void *arg, uint32_t prog_id), void *arg);
+
 /* Who holds which socket: a map from socket inode to the pids that have it open. */
 struct inode_map;
 #define INODE_MAP_MAX (1u << 22) /* entries; what is over is counted in lost */

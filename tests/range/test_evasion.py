@@ -4,6 +4,7 @@ and, when they came later, taken away; and who else sits down there, named with 
 frames on the wire and by `ip` and `ss`."""
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -170,3 +171,51 @@ def test_who_sits_below_is_named(bed):
     bed.sh("victim", "ip", "link", "set", "dev", "lo", "xdpgeneric", "obj", obj, "sec", "xdp")
     status = said(bed.stanch_ssh("status"))
     assert "raw partial" in status and "(somebody) on device lo" in status, status
+
+
+def test_ways_by_the_kernels_tables_are_named(bed, tmp_path):
+    """Flow tables, routing rules, programs of others at cgroups: each with what ends it, and ended by that."""
+    with open("/proc/mounts", encoding="utf-8") as f:
+        top = next((w[1] for w in map(str.split, f) if w[2] == "cgroup2"), None)
+    # Not every kernel has flow tables; the answer's shape is judged by a unit test, too.
+    bed.sh("victim", "nft", "add table ip theirs")
+    flows = bed.sh("victim", "nft", "add flowtable ip theirs fast"
+                   " { hook ingress priority 0; devices = { eth0 }; }", check=False).returncode == 0
+    bed.sh("victim", "ip", "rule", "add", "priority", "99", "fwmark", "7", "table", "77", "protocol", "static")
+    folder = top and f"{top}/stanch-evade-{os.getpid()}"
+    sleeper = bed.spawn("victim", "sleep", "99")
+    try:
+        if top:
+            os.mkdir(folder)
+            with open(f"{folder}/cgroup.procs", "w", encoding="ascii") as f:
+                f.write(str(sleeper.pid))
+            obj = f"{tmp_path}/connect.o"
+            subprocess.run(["clang", "-target", "bpf", "-O2", "-g", "-x", "c", "-c", "-", "-o", obj], text=True,
+                           check=True, input='__attribute__((section("cgroup/connect4"), used))'
+                                             ' int leads_away(void *c) { return 1; }')
+            pins = tmp_path / "pins"
+            pins.mkdir()
+            B.run("unshare", "-m", "sh", "-ec", f"mount -t bpf bpf {pins}; bpftool prog load {obj} {pins}/p;"
+                  f" bpftool cgroup attach {folder} connect4 pinned {pins}/p multi")
+        r = bed.stanch_ssh("isolate", "self", "--yes")
+        assert r.code == 0 and "raw contained" in said(r), str(r)
+        told = said(r)
+        assert ("flow table fast of nftables table ip theirs, on 1 devices, the first eth0" in told) == flows, told
+        assert "IPv4 routing rule 99 asks table 77 (made by: static)" in told, told
+        ends = ["ip -4 rule del priority 99"] + ["nft delete flowtable ip theirs fast"] * flows
+        if top:
+            assert f"(leads_away) at cgroup /{os.path.basename(folder)}, cgroup_inet4_connect" in told, told
+            ends.append(re.search(r"bpftool cgroup detach \S+ \S+ id \d+", told)[0])
+        for command in ends:
+            assert "to end it: " + command in told, told
+            words = [w.replace("/sys/fs/cgroup", top) if top else w for w in command.split()]
+            bed.sh("victim", *words)
+        after = said(bed.stanch_ssh("status"))
+        for name in ("flow table", "routing rule", "leads_away"):
+            assert name not in after, after
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+        if top and os.path.isdir(folder):
+            B.wait_for("the cgroup is empty", lambda: not open(f"{folder}/cgroup.procs").read(), 3)
+            os.rmdir(folder)

@@ -20,8 +20,7 @@
 #include "kern/tc.h"
 #include "kern/xdp.h"
 
-static void __attribute__((format(printf, 3, 4)))
-tell(struct sweep *s, bool hole, const char *fmt, ...)
+void sweep_tell(struct sweep *s, bool hole, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
@@ -69,7 +68,7 @@ static bool count_socket(void *arg, int fd, uint64_t inode)
 }
 
 /* A process of ours that holds the queues is none of theirs. */
-static bool runs_us(int pid)
+bool sweep_is_us(int pid)
 {
 	struct stat a, b;
 	char path[64];
@@ -85,11 +84,12 @@ static void look_at_process(struct sweep *s, int pid)
 	if (proc_sockets(pid, count_socket, &c) < 0)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(sock_kinds); i++) {
-		if (!c.n[i] || runs_us(pid) || proc_read(pid, &p) < 0)
+		if (!c.n[i] || sweep_is_us(pid) || proc_read(pid, &p) < 0)
 			continue;
-		tell(s, sock_kinds[i].hole, "%u %s of pid %d (%s, %s%s%s): %s; to end it: kill %d",
-		     c.n[i], sock_kinds[i].what, pid, p.comm, p.exe[0] ? p.exe : "no file",
-		     p.unit[0] ? ", " : "", p.unit, sock_kinds[i].can, pid);
+		sweep_tell(s, sock_kinds[i].hole,
+		           "%u %s of pid %d (%s, %s%s%s): %s; to end it: stanch kill %d", c.n[i],
+		           sock_kinds[i].what, pid, p.comm, p.exe[0] ? p.exe : "no file",
+		           p.unit[0] ? ", " : "", p.unit, sock_kinds[i].can, pid);
 	}
 }
 
@@ -136,11 +136,12 @@ static void look_at_xdp(struct sweep *s, const struct link *dev)
 	clean(dev, name);
 	for (int m = 0; m < _XDP_MODE_MAX; m++)
 		if (x.prog_id[m] && is_foreign(CUTPROG_IN, x.prog_id[m]))
-			tell(s, true,
-			     "XDP program %s on device %s: what it redirects to another device "
-			     "passes "
-			     "every layer of the cut; to end it: ip link set dev %s %s off",
-			     cutprog_text(x.prog_id[m], text), name, name, by_mode[m]);
+			sweep_tell(
+			    s, true,
+			    "XDP program %s on device %s: what it redirects to another device "
+			    "passes "
+			    "every layer of the cut; to end it: ip link set dev %s %s off",
+			    cutprog_text(x.prog_id[m], text), name, name, by_mode[m]);
 }
 
 static void look_at_tc(struct sweep *s, const struct link *dev)
@@ -155,12 +156,13 @@ static void look_at_tc(struct sweep *s, const struct link *dev)
 			continue;
 		for (size_t i = 0; i < n; i++)
 			if (v[i].prog_id && is_foreign(CUTPROG_OUT, v[i].prog_id))
-				tell(s, false,
-				     "tc program %s on device %s, %s: contained: what it redirects "
-				     "meets ours; to end it: tc filter del dev %s %s pref %u",
-				     cutprog_text(v[i].prog_id, text), name,
-				     h ? "egress" : "ingress", name, h ? "egress" : "ingress",
-				     v[i].prio);
+				sweep_tell(
+				    s, false,
+				    "tc program %s on device %s, %s: contained: what it redirects "
+				    "meets ours; to end it: tc filter del dev %s %s pref %u",
+				    cutprog_text(v[i].prog_id, text), name,
+				    h ? "egress" : "ingress", name, h ? "egress" : "ingress",
+				    v[i].prio);
 	}
 }
 
@@ -174,7 +176,7 @@ static void look_at_tunnel(struct sweep *s, const struct link *dev)
 	clean(dev, name);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (!strncmp(dev->kind, kinds[i], sizeof dev->kind))
-			tell(
+			sweep_tell(
 			    s, false,
 			    "device %s is a tunnel (%s): contained: what it sends goes out through "
 			    "our other devices; to end it: ip link del %s",
@@ -210,11 +212,12 @@ static int look_at_namespace(void *arg, const struct netns_visit *at, struct err
 		if (v[i].kind[0] || (v[i].flags & IFF_LOOPBACK))
 			continue;
 		clean(&v[i], name);
-		tell(arg, true,
-		     "device %s is in another network namespace (of pid %d, %s%s%s): what is sent "
-		     "there passes the cut; to bring it back: nsenter -t %d -n ip link set %s "
-		     "netns 1",
-		     name, at->pid, p.comm, p.unit[0] ? ", " : "", p.unit, at->pid, name);
+		sweep_tell(
+		    arg, true,
+		    "device %s is in another network namespace (of pid %d, %s%s%s): what is sent "
+		    "there passes the cut; to bring it back: nsenter -t %d -n ip link set %s "
+		    "netns 1",
+		    name, at->pid, p.comm, p.unit[0] ? ", " : "", p.unit, at->pid, name);
 	}
 	return 0;
 }
@@ -235,12 +238,19 @@ int sweep_host(struct sweep *ret, struct err *e)
 	int r = look_at_sockets(&s, whole, e);
 	if (r == 0)
 		r = look_at_devices(&s, e);
+	if (r == 0)
+		r = sweep_flowtables(&s, e);
+	if (r == 0)
+		r = sweep_routing(&s, e);
+	if (r == 0)
+		r = sweep_cgroups(&s, whole, e);
 	if (r == 0 && whole)
 		r = netns_every(look_at_namespace, &s, &counts, e);
 	if (r == 0 && whole && stat("/proc/net/pktgen", &st) == 0)
-		tell(&s, true,
-		     "the kernel's packet generator is loaded: what it sends passes every layer of "
-		     "the cut; to end it: rmmod pktgen");
+		sweep_tell(
+		    &s, true,
+		    "the kernel's packet generator is loaded: what it sends passes every layer of "
+		    "the cut; to end it: rmmod pktgen");
 	if (r == 0 && s.more)
 		buf_addf(&s.lines, "and %u more of their kind\n", s.more);
 	if (r < 0)
