@@ -32,5 +32,13 @@ const struct triage_area triage_areas[] = {
         .offline = true,
         .needs = "root, for shadow, sudoers and the keys of others",
     },
+    {
+        .name = "persistence",
+        .run = area_persistence,
+        .rules = persistence_rules,
+        .limit = 30 * USEC_PER_SEC,
+        .offline = true,
+        .needs = "root, for crontabs, homes and what else others may not read",
+    },
     {0},
 };

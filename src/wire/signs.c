@@ -74,12 +74,13 @@ bool signs_loose_path(struct cursor path)
 bool signs_hidden_path(struct cursor path)
 {
 	static const char *const usual[] = {
-	    ".local",      ".config", ".cargo",       ".rustup", ".nvm",       ".pyenv",
-	    ".rbenv",      ".cache",  ".npm",         ".ssh",    ".vscode",    ".git",
-	    ".dotnet",     ".bun",    ".deno",        ".go",     ".sdkman",    ".asdf",
-	    ".venv",       ".poetry", ".krew",        ".fzf",    ".oh-my-zsh", ".nix-profile",
-	    ".volta",      ".yarn",   ".gem",         ".docker", ".kube",      ".build-id",
-	    ".well-known", ".tox",    ".placeholder", ".keep",   ".gitkeep",   ".vscode-server",
+	    ".local",         ".config", ".cargo",       ".rustup", ".nvm",       ".pyenv",
+	    ".rbenv",         ".cache",  ".npm",         ".ssh",    ".vscode",    ".git",
+	    ".dotnet",        ".bun",    ".deno",        ".go",     ".sdkman",    ".asdf",
+	    ".venv",          ".poetry", ".krew",        ".fzf",    ".oh-my-zsh", ".nix-profile",
+	    ".volta",         ".yarn",   ".gem",         ".docker", ".kube",      ".build-id",
+	    ".well-known",    ".tox",    ".placeholder", ".SEQ",    ".keep",      ".gitkeep",
+	    ".vscode-server",
 	};
 	struct cursor part;
 	while (span_until(&path, '/', &part)) {

