@@ -363,15 +363,28 @@ static int take_map(struct disk *d, const struct ddmap *m, struct err *e)
 	return 0;
 }
 
+static int begin_state(struct disk *d, struct err *e)
+{
+	char *text = state_text(d);
+	int r = text ? file_put(d->sink->dir, STATE_FILE, text, strlen(text), e)
+	             : err_set(e, -ENOMEM, "out of memory");
+	free(text);
+	return r;
+}
+
 static int load_state(struct disk *d, struct err *e)
 {
 	struct buf text = BUF_INIT(STATE_MAX), was = BUF_INIT(SMALL_MAX);
 	struct ddmap m = {0};
 	char *now = state_text(d);
 	int r = now ? file_slurp(d->sink->dir, STATE_FILE, &was) : -ENOMEM;
+	if (r == -ENOENT) {
+		/* It ended before anything was noted, or after all was: from the beginning. */
+		free(now);
+		return begin_state(d, e);
+	}
 	if (r)
-		r = err_set(e, r, "there is no state of an earlier run to go on with: %s",
-		            strerror(-r));
+		r = err_set(e, r, "the state of the earlier run cannot be read: %s", strerror(-r));
 	else if (strcmp(buf_str(&was), now) != 0)
 		r = err_set(
 		    e, -EINVAL,
@@ -390,15 +403,6 @@ static int load_state(struct disk *d, struct err *e)
 	buf_free(&text);
 	buf_free(&was);
 	free(now);
-	return r;
-}
-
-static int begin_state(struct disk *d, struct err *e)
-{
-	char *text = state_text(d);
-	int r = text ? file_put(d->sink->dir, STATE_FILE, text, strlen(text), e)
-	             : err_set(e, -ENOMEM, "out of memory");
-	free(text);
 	return r;
 }
 

@@ -243,7 +243,6 @@ static int begin_new(struct job *j, struct journal *journal, struct err *e)
 {
 	const char *to = args_text(j->a, "to", NULL);
 	describe(j);
-	snprintf(j->v.place, sizeof j->v.place, "%s", to);
 	int r = journal_put_evidence(journal, &j->v, e);
 	if (!r)
 		r = journal_incident(journal, NULL, j->incident, e);
@@ -445,6 +444,8 @@ static int dest_of(struct job *j, char dst[static EVIDENCE_PATH_MAX], struct err
 		r = journal_open(j->c->state_dir, JOURNAL_READ, &journal, e);
 	if (!r)
 		r = journal_get_evidence(journal, id, v, NULL, e);
+	if (!r && !v->place[0])
+		r = err_set(e, -ENOENT, "of %s nothing was written yet; take it anew", resume);
 	if (!r)
 		memcpy(dst, v->place, EVIDENCE_PATH_MAX);
 	journal_close(journal);

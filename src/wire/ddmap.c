@@ -21,7 +21,7 @@ int ddmap_add(struct ddmap *m, uint64_t at, uint64_t size, char state)
 	}
 	if (m->n == DDMAP_BLOCKS_MAX)
 		return -E2BIG;
-	if (m->n == m->cap) {
+	if (!m->v || m->n == m->cap) {
 		size_t cap = m->cap ? 2 * m->cap : 16;
 		struct ddmap_block *v = realloc(m->v, cap * sizeof *v);
 		if (!v)
