@@ -28,7 +28,7 @@ const size_t point_table_n = ARRAY_SIZE(point_table);
 /* What carries orders out at this host, in the sequence of their steps. */
 const struct local_row local_table[] = {
     {&host_driver, 1 << VERB_ISOLATE | 1 << VERB_BLOCK, ~0u},
-    {&service_driver, 1 << VERB_KILL | 1 << VERB_DISABLE, 1 << TARGET_UNIT},
+    {&service_driver, 1 << VERB_FREEZE | 1 << VERB_KILL | 1 << VERB_DISABLE, 1 << TARGET_UNIT},
     {&process_driver, 1 << VERB_FREEZE | 1 << VERB_KILL | 1 << VERB_DISABLE,
      1 << TARGET_PROCESS | 1 << TARGET_UNIT | 1 << TARGET_ACCOUNT},
     {&account_driver, 1 << VERB_DISABLE, 1 << TARGET_ACCOUNT},
@@ -203,7 +203,7 @@ const struct verb_row verb_table[] = {
             "command.\n\n"
             "Refused (exit 3): process 1, the kernel's own, root as an account, this command and "
             "what started it, what serves your session, and daemons that the host cannot do "
-            "without (--force daemon).",
+            "without (--force daemon); and a service with a watchdog, which systemd would kill.",
         .opts = freeze_opts,
         .examples = "stanch freeze 4711 --dry-run\nstanch freeze service nginx --for 2h\n"
                     "stanch freeze account mallory --yes",

@@ -84,6 +84,13 @@ def test_a_killed_service_stays_down(host):
     assert active(host, *TRIGGERS) == ["active"] * 3, "what triggered it is back"
 
 
+def test_a_watched_service_is_not_frozen_but_told(host):
+    pid, before = host.main_pid("evil"), starts(host)
+    r = host.stanch("freeze", "service", "evil", "--yes")
+    assert r.code == 3 and "watchdog of 1 s" in r.err and "othing was changed" in r.err, str(r)
+    assert host.main_pid("evil") == pid and starts(host) == before and leftovers(host) == []
+
+
 def test_instances_of_a_template(host):
     host.run("systemctl", "start", "many@one", "many@two")
     r = host.stanch("disable", "service", "many@.service", "--watch", "1s", "--yes", "--json")

@@ -194,12 +194,39 @@ static int plan_unit(struct service *c, struct systemd *m, const struct order *o
 	return r;
 }
 
+/* systemd keeps the span of a running service whatever its files say later: nothing holds it off.
+ */
+static int refuse_watched(const struct order *o, struct err *e)
+{
+	char name[SERVICE_NAME_MAX];
+	struct systemd_state st = {0};
+	struct systemd *m = NULL;
+	unit_name(o->targets[0].name, name);
+	if (!service_name_ok(name) || systemd_open(&m, NULL) < 0)
+		return 0; /* a scope, a slice, a path; or nobody is there who would watch */
+	int r = systemd_state(m, name, &st, e);
+	systemd_close(m);
+	if (r == 0 && st.watchdog_usec)
+		r = err_set(e, -EOPNOTSUPP,
+		            "%s has a watchdog of %u s: systemd kills it when it is frozen for "
+		            "longer, and may start it anew. Kill it (it is captured first), or "
+		            "disable it",
+		            name, (unsigned)((st.watchdog_usec + 999999) / 1000000));
+	return r;
+}
+
 static int service_plan(void *ctx, const struct order *o, const struct holds *others,
                         struct plan *ret, struct err *e)
 {
 	struct plan p = {0};
 	struct systemd *m = NULL;
 	int r = 0;
+	if (o->verb == VERB_FREEZE) {
+		r = refuse_watched(o, e);
+		if (r == 0)
+			*ret = p;
+		return r;
+	}
 	if (o->verb == VERB_KILL &&
 	    (o->targets[0].name[0] == '/' || strstr(o->targets[0].name, ".slice") ||
 	     strstr(o->targets[0].name, ".scope"))) {

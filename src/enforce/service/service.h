@@ -42,6 +42,7 @@ void systemd_close(struct systemd *m); /* takes NULL */
 
 struct systemd_state {
 	char load[32], active[32]; /* "masked", "active" */
+	uint64_t watchdog_usec;    /* 0: none */
 };
 /* Of a unit that need not exist: load is "not-found" then. */
 int systemd_state(struct systemd *m, const char *unit, struct systemd_state *ret, struct err *e);

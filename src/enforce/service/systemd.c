@@ -95,16 +95,26 @@ static void get_text(struct systemd *m, const char *path, const char *iface, con
 	free(text);
 }
 
+static uint64_t get_number(struct systemd *m, const char *path, const char *name)
+{
+	uint64_t v = 0;
+	if (sd_bus_get_property_trivial(m->bus, NAME, path, NAME ".Service", name, NULL, 't', &v) <
+	    0)
+		return 0;
+	return v == UINT64_MAX ? 0 : v;
+}
+
 int systemd_state(struct systemd *m, const char *unit, struct systemd_state *ret, struct err *e)
 {
 	_cleanup_message_ sd_bus_message *reply = NULL;
-	const char *path;
+	const char *path = NULL;
 	struct systemd_state s = {0};
 	int r = load(m, unit, &reply, &path, e);
 	if (r < 0)
 		return r;
 	get_text(m, path, UNIT, "LoadState", s.load);
 	get_text(m, path, UNIT, "ActiveState", s.active);
+	s.watchdog_usec = get_number(m, path, "WatchdogUSec");
 	if (!s.load[0] || !s.active[0])
 		return err_set(e, -EREMOTEIO, "systemd does not tell the state of %s", unit);
 	*ret = s;
@@ -159,7 +169,7 @@ static int add_list(struct systemd *m, const char *path, const char *property, b
 static int add_unit(struct systemd *m, const char *unit, struct service_units *u, struct err *e)
 {
 	_cleanup_message_ sd_bus_message *reply = NULL;
-	const char *path;
+	const char *path = NULL;
 	int r = load(m, unit, &reply, &path, e);
 	if (r == 0)
 		r = add(m, unit, false, u, e);
