@@ -143,6 +143,37 @@ static int undo_picked(struct ctx *c, struct session *s, const unsigned *ids, si
 	return code > worst ? code : worst;
 }
 
+/* A journal that was under /run for a while brings an incident of its own, which is in use then:
+ * what `--all` leaves in force is named, so that nobody takes it for gone. */
+static int tell_others(struct ctx *c, struct session *s, struct err *e)
+{
+	struct incident *v = NULL;
+	char clean[INCIDENT_ID_MAX];
+	size_t n_v = 0;
+	int r = journal_incidents(s->journal, &v, &n_v, e);
+	for (size_t i = 0; r == 0 && i < n_v; i++) {
+		unsigned *ids = NULL;
+		size_t n = 0;
+		if (c->incident ? !strcmp(v[i].name, c->incident) : v[i].in_use)
+			continue;
+		r = journal_list_orders(s->journal, v[i].name, true, &ids, &n, e);
+		out_clean(v[i].name, clean, sizeof clean);
+		if (r == 0 && n) {
+			out_line(&c->out,
+			         "of incident %s %zu orders stay in force, the first is o%u; to "
+			         "take them back: stanch undo --all --incident %s",
+			         clean, n, ids[0], clean);
+			if (c->out.json)
+				out_json(&c->out, json_pack("{s:s, s:s, s:I}", "event_type",
+				                            "stays_in_force", "incident", clean,
+				                            "orders", (json_int_t)n));
+		}
+		free(ids);
+	}
+	free(v);
+	return r;
+}
+
 static int undo_all(struct ctx *c, const struct args *a, struct session *s, const unsigned *ids,
                     size_t n)
 {
@@ -154,6 +185,8 @@ static int undo_all(struct ctx *c, const struct args *a, struct session *s, cons
 		r = describe(c, s, ids[i], &question, &rights, &e);
 	if (r == 0 && args_has(a, "all"))
 		r = describe_strays(c, s, &question, &strays, &e);
+	if (r == 0 && args_has(a, "all") && s->journal)
+		r = tell_others(c, s, &e);
 	if (r < 0)
 		code = ctx_fail(c, ctx_exit_of(r), &e);
 	else if (rights != EXIT_DONE)

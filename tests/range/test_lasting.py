@@ -216,6 +216,27 @@ def test_a_broken_journal_never_blocks_isolate(bed, how):
     assert our_tables(bed)
 
 
+def test_undo_all_names_what_another_incident_keeps(bed, tmp_path):
+    """The journal was broken for a while: the orders of that while come in an incident of their own, which is
+    in use from then on. What is in force of the first is told by `undo --all`, with the command for it."""
+    assert bed.stanch("incident", "new", "breach").code == 0
+    assert bed.stanch_ssh("block", B.C2B, "--yes").code == 0
+    shutil.copytree(bed.state, tmp_path / "kept")
+    for path in journal_files(bed.state):
+        with open(path, "r+b") as f:
+            f.write(os.urandom(8192))
+    r = bed.stanch_ssh("block", B.C2A, "--yes")
+    assert r.code in (0, 5) and "/run" in r.out + r.err, str(r)
+    shutil.rmtree(bed.state)
+    shutil.copytree(tmp_path / "kept", bed.state)
+    for _ in range(2):  # the second time nothing of the incident in use is left
+        u = bed.stanch_ssh("undo", "--all", "--yes")
+        assert u.code == 0 and "of incident breach 1 orders stay in force, the first is o1" in u.out + u.err, str(u)
+    assert our_tables(bed)
+    u = bed.stanch_ssh("undo", "--all", "--yes", "--incident", "breach")
+    assert u.code == 0 and "stay in force" not in u.out + u.err and not our_tables(bed), str(u)
+
+
 FULL = ("mount -t tmpfs -o size=64k tmpfs {0} && {{ head -c 1M /dev/zero >{0}/fill || :; }} 2>/dev/null")
 
 
