@@ -425,7 +425,7 @@ const struct verb_row verb_table[] = {
     },
     {
         .name = "guard",
-        .synopsis = "[--every DUR]",
+        .synopsis = "[--every DUR] [--points]",
         .summary = "stay, and put back what somebody changes of what is in force",
         .text =
             "Listens to nftables and rtnetlink, looks by itself every second for what raises no "
@@ -437,11 +437,16 @@ const struct verb_row verb_table[] = {
             "change them, `nft flush ruleset` leaves them out, and they stay if the guard "
             "dies. Commands of stanch ask it for leave by themselves. A second guard waits and "
             "takes over at once when the first one ends.\n\n"
+            "--points: keeps the deadlines of orders at points elsewhere that hold none themselves "
+            "(aws, cli, junos), for the machine that gave them: it looks into the journal and ends "
+            "what has run out, also after it was started anew; run by stanch-keeper.service. "
+            "Refused on a host that is an asset of the configuration. Orders that have a step on "
+            "this host as well are left to the next command.\n\n"
             "Run by stanch-guard.service. Root in the "
             "kernel, or root that ends every guard "
             "first, still gets past it: see the threat model.",
         .opts = guard_opts,
-        .examples = "stanch guard\nstanch guard --json --every 5s",
+        .examples = "stanch guard\nstanch guard --json --every 5s\nstanch guard --points",
         .flags = VERB_ROOT | VERB_LENIENT,
         .max_args = 0,
         .run = verb_guard,

@@ -139,6 +139,9 @@ struct sustained {
  * said last is kept in force, if it ever said something. */
 int engine_sustain(struct engine *g, const struct watchman *w, struct sustained *ret,
                    struct err *e);
+/* How many orders whose steps are all at points of this engine have run out, or were left half
+ * done: what engine_recover would settle. Reads the journal only. */
+int engine_overdue(struct engine *g, unsigned *ret, struct err *e);
 /* From now on j is the journal (opened anew by the caller); the points stay open. */
 void engine_use_journal(struct engine *g, struct journal *j);
 /* From now on orders with steps at points that this engine was not given are left to one that was.

@@ -58,6 +58,19 @@ static bool half_done(const struct held *h)
 	return h->pending || undoing || h->o.state == ORDER_APPLYING;
 }
 
+int engine_overdue(struct engine *g, unsigned *ret, struct err *e)
+{
+	unsigned n = 0;
+	int r = engine_read_held(g, e);
+	for (size_t i = 0; r == 0 && i < g->n_held; i++) {
+		struct held *h = &g->held[i];
+		n += engine_knows(g, &h->p) && (is_due(&h->o, due_of(g, h)) || half_done(h));
+	}
+	if (r == 0)
+		*ret = n;
+	return r;
+}
+
 /* --- looking --- */
 
 /* Where look_call puts what it reads. */

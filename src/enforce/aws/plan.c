@@ -461,8 +461,8 @@ static int note_deadline(const struct order *o, struct plan *p)
 {
 	if (!o->deadlines.confirm_by_wall && !o->deadlines.until_wall)
 		return 0;
-	return plan_note(p, "AWS holds no clocks: when the time is over, the next stanch "
-	                    "command lifts it");
+	return plan_note(p, "AWS holds no clocks: when the time is over, stanch guard --points "
+	                    "or the next stanch command, with this journal, lifts it");
 }
 
 static int isolation_notes(struct aws *a, const struct isolation *x, struct plan *p, struct err *e)

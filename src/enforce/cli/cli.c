@@ -423,9 +423,11 @@ static int add_notes(const struct cli *c, const struct order *o, const struct cl
 		r = plan_note(p, "nothing is saved to the start-up configuration: a restart of the "
 		                 "device lifts it");
 	if (r == 0 && o->deadlines.confirm_by_wall)
-		r = plan_note(p,
-		              "the device holds no deadline: the next stanch command that changes "
-		              "something, with this journal, lifts this when the time has passed");
+		r = plan_note(
+		    p,
+		    "the device holds no deadline: when the time has passed stanch guard --points, "
+		    "or the next stanch command that changes something, with this journal, "
+		    "lifts this");
 	return r < 0 ? err_set(e, r, "out of memory while planning") : 0;
 }
 

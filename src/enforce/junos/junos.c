@@ -342,9 +342,11 @@ static int add_notes(const struct order *o, const struct junos_cut *c,
 		r = plan_note(p, "the device cannot roll back a commit by itself: if the way to it "
 		                 "is lost, somebody has to go there");
 	if (r == 0 && o->deadlines.confirm_by_wall)
-		r = plan_note(p,
-		              "the device holds no deadline: the next stanch command that changes "
-		              "something, with this journal, lifts this when the time has passed");
+		r = plan_note(
+		    p,
+		    "the device holds no deadline: when the time has passed stanch guard --points, "
+		    "or the next stanch command that changes something, with this journal, "
+		    "lifts this");
 	return r < 0 ? err_set(e, r, "out of memory while planning") : 0;
 }
 
