@@ -105,7 +105,8 @@ const struct verb_row verb_table[] = {
         .synopsis = "[--root DIR] [--since TIME] [--area AREA]…",
         .summary = "what is on this host that should not be",
         .text =
-            "Looks at processes, sockets and the kernel's state, by system calls alone: no program "
+            "Looks at processes, sockets, the kernel's state, logins, accounts, and places from "
+            "which something is started by itself, by system calls alone: no program "
             "of the host is run and no name service asked, "
             "nothing is changed. Each finding has its evidence, the harmless thing that looks "
             "the same, the ATT&CK technique and the orders that would end it; those from score "

@@ -152,7 +152,7 @@ static void on_status(struct asking *q)
 		bool settled = span_is(p.state, "installed") || span_is(p.state, "config-files") ||
 		               span_is(p.state, "triggers-pending") ||
 		               span_is(p.state, "triggers-awaited");
-		for (size_t i = 0; !settled && i < q->o->n; i++)
+		for (size_t i = 0; !settled && q->o->v && i < q->o->n; i++)
 			if (span_is(p.name, q->o->v[i].package))
 				q->o->v[i].unsettled = true;
 	}

@@ -445,14 +445,19 @@ static enum signs_of kind_of_text(struct cursor text)
 	           : SIGNS_SHELL;
 }
 
+static bool one_of(uint8_t c, const char *set)
+{
+	return c && strchr(set, c);
+}
+
 /* The file that a command starts: where it is, and, if it is text, what it does. */
 static void look_at_target(struct verdict *v, struct cursor word)
 {
 	char path[ROOM];
 	struct buf b = BUF_INIT(CONTENT_MAX);
-	while (word.p < word.end && memchr("\"'(`", *word.p, 4))
+	while (word.p < word.end && one_of(*word.p, "\"'(`"))
 		word.p++;
-	while (word.p < word.end && memchr("\"')`;&|", word.end[-1], 7))
+	while (word.p < word.end && one_of(word.end[-1], "\"')`;&|"))
 		word.end--;
 	if (!span_starts(word, "/") || cursor_left(&word) >= sizeof path)
 		return;
@@ -515,7 +520,8 @@ static void look_at_udev(struct verdict *v, struct cursor line)
 		if (!at)
 			continue;
 		c.p = at;
-		if (span_until(&c, '"', &value) && span_until(&c, '"', &value))
+		span_until(&c, '"', &value); /* key and operator */
+		if (span_until(&c, '"', &value))
 			look_at_command(v, value);
 	}
 }
@@ -566,7 +572,7 @@ static void look_at_config(struct verdict *v, struct cursor line)
 	struct cursor rest = line, word;
 	look_at_runs(v, line);
 	while (loads(line) && span_word(&rest, &word)) {
-		while (word.p < word.end && memchr("\"'=|{", *word.p, 5))
+		while (word.p < word.end && one_of(*word.p, "\"'=|{"))
 			word.p++;
 		if (signs_loose_path(word))
 			look_at_target(v, word);
