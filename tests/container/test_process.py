@@ -222,13 +222,13 @@ def test_dry_run_changes_nothing(shared):
 
 # Deaths where the journal is written, before, between and after the steps, and within the freeze and the kill.
 @pytest.mark.parametrize("fault", ["mark:engine:stored:1", "mark:engine:stored:2", "mark:engine:applied:1",
-                                   "mark:engine:applied:2", "mark:engine:held:1", "die:-40", "die:-25"])
+                                   "mark:engine:applied:2", "mark:engine:held:1", "die:60%", "die:85%"])
 def test_a_death_between_states_leaves_nothing_half_done(shared, fault):
     """After the next command each process runs where it was, or it is frozen or gone as the journal says."""
     pid = shared.start("sleep", "600", unit="mid")
     spec = fault
     if fault.startswith("die:"):
-        spec = f"die:{calls_of(shared, pid) + int(fault[4:])}"
+        spec = f"die:{calls_of(shared, pid) * int(fault[4:-1]) // 100}"
     r = faulty(shared, spec, "kill", str(pid), "--yes")
     assert r.returncode == 137 or r.returncode == -9, (spec, r)
     shared.stanch("undo", "--all", "--yes")

@@ -136,12 +136,12 @@ def test_systemd_that_does_not_answer_is_told(shared):
         shared.run("mv", "/run/systemd/private-away", "/run/systemd/private")
 
 
-@pytest.mark.parametrize("fault", ["mark:engine:stored:1", "mark:engine:applied:1", "mark:engine:held:1", "die:-30"])
+@pytest.mark.parametrize("fault", ["mark:engine:stored:1", "mark:engine:applied:1", "mark:engine:held:1", "die:70%"])
 def test_a_death_between_states(host, fault):
     spec = fault
     if fault.startswith("die:"):
         assert faulty(host, "die:1000000000", "disable", "service", "many@x", "--watch", "1s", "--yes").returncode == 0
-        spec = f"die:{json.loads(host.get('/run/count'))['calls'] + int(fault[4:])}"
+        spec = f"die:{json.loads(host.get('/run/count'))['calls'] * int(fault[4:-1]) // 100}"
         host.stanch("undo", "--all", "--yes")
     r = faulty(host, spec, "disable", "service", "evil", "--watch", "1s", "--yes")
     assert r.returncode in (137, -9), (spec, r)
