@@ -29,9 +29,9 @@ const size_t point_table_n = ARRAY_SIZE(point_table);
 const struct local_row local_table[] = {
     {&host_driver, 1 << VERB_ISOLATE | 1 << VERB_BLOCK, ~0u},
     {&service_driver, 1 << VERB_FREEZE | 1 << VERB_KILL | 1 << VERB_DISABLE, 1 << TARGET_UNIT},
+    {&account_driver, 1 << VERB_DISABLE, 1 << TARGET_ACCOUNT},
     {&process_driver, 1 << VERB_FREEZE | 1 << VERB_KILL | 1 << VERB_DISABLE,
      1 << TARGET_PROCESS | 1 << TARGET_UNIT | 1 << TARGET_ACCOUNT},
-    {&account_driver, 1 << VERB_DISABLE, 1 << TARGET_ACCOUNT},
     {0},
 };
 
@@ -247,9 +247,9 @@ const struct verb_row verb_table[] = {
             "Undo removes exactly these links and starts again what was active. systemd is asked "
             "over its own socket, some seconds at most; no program of the host is run. Units of "
             "a user's own manager are not reached: disable the account.\n\n"
-            "account: what runs with its uid is frozen, as `freeze` does; every name of the uid in "
-            "/etc/passwd is locked and expired in /etc/shadow; authorized keys, crontabs, at jobs, "
-            "linger and user units are set aside by renaming; then what is frozen is captured and "
+            "account: every name of the uid in /etc/passwd is locked and expired in /etc/shadow; "
+            "authorized keys, crontabs, at jobs, linger and user units are set aside by renaming; "
+            "then what runs with the uid is frozen, as `freeze` does, captured and "
             "ended. A lock that another tool or process holds on the account files is named, and "
             "nothing is changed (exit 3). Undo puts each field and file back where it still is as "
             "it was left; ended processes stay ended. Root's own runuser, sudo -u, su, and units "

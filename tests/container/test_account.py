@@ -2,10 +2,12 @@
 """disable account against real attempts to come in: by key, by an open master connection, by cron, at, su, user
 manager, and what runs already. Who judges is the other end: ssh, files that jobs write, the kernel's process list."""
 import json
+import os
 import time
 
 import pytest
 
+import bed as range_bed
 import container_bed as B
 
 SSH = ["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes", "-o", "UserKnownHostsFile=/dev/null",
@@ -165,6 +167,39 @@ def test_undo_keeps_what_others_changed_and_gives_back_an_empty_password(bed):
     bob = next(x for x in c.get("/etc/shadow").decode().splitlines() if x.startswith("bob:"))
     assert bob.split(":")[1] == "$6$new" and bob.split(":")[7] == before[0].split(":")[7]
     c.script("usermod -p '' bob")
+
+
+FAULTY = os.path.join(os.path.dirname(range_bed.STANCH), "tests/faults/stanch-faulty")
+
+
+@pytest.mark.parametrize("mark", ["account:locked:1", "account:written:1", "account:replaced:1", "account:moved:1",
+                                  "engine:held:1"])
+def test_killed_at_any_mark_nothing_is_left_half_done(bed, mark):
+    c = bed
+    c.script("install -d -o bob -m 700 ~bob/.ssh; echo key >~bob/.ssh/authorized_keys; chown bob ~bob/.ssh/*")
+    listing = LISTING.replace("alice", "bob")
+    before = c.script(listing).stdout
+    r = c.run("env", f"STANCH_FAULT=mark:{mark}", FAULTY, "disable", "account", "bob", "--watch", "1s", "--yes",
+              check=False)
+    assert r.returncode in (-9, 137), r
+    u = c.stanch("undo", "--all", "--yes", "--json")
+    assert u.code == 0, (u.out, u.err)
+    assert c.script(listing).stdout == before
+
+
+def test_a_full_disk_is_named_and_all_is_undone(bed):
+    c = bed
+    c.script("mkdir /run/etc; mount -t tmpfs -o size=2M none /run/etc; cp -a /etc/. /run/etc/; "
+             "mount --bind /run/etc /etc; cat /dev/zero >/etc/filler 2>/dev/null || true")
+    try:
+        before = c.get("/etc/shadow")
+        r = disable(c, name="bob")
+        assert r.code == 4, r.out[-1500:]
+        assert "is full" in r.out or "No space left" in r.out, r.out
+        assert c.get("/etc/shadow") == before
+    finally:
+        c.script("umount /etc; umount /run/etc; rmdir /run/etc")
+    assert b"bob:!" not in c.get("/etc/shadow")
 
 
 HOLD = "import fcntl,time; f=open('/etc/.pwd.lock','w'); fcntl.lockf(f,fcntl.LOCK_EX); print('held',flush=True); time.sleep(60)"

@@ -291,6 +291,8 @@ static int write_fields(struct account_ctx *c, const struct fields *f, bool back
 	if (r < 0)
 		return r;
 	sys->mark("account:locked");
+	for (size_t i = 0; both[i]; i++)
+		file_clear(c->etc, both[i]);
 	for (int i = 0; r == 0 && i < FIELD_FILES; i++)
 		r = write_file(c, f, (enum passwd_file)(back ? i : FIELD_FILES - 1 - i), back,
 		               &told, e);

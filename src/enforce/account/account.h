@@ -7,7 +7,8 @@
  *   account.aside    keys, crontabs, at jobs, linger, user units are renamed into a folder of
  *                    root's in the same mount, whatever their flags
  *
- * The driver `process` freezes what runs of it before, and ends it after.
+ * Then the driver `process` freezes, captures and ends what runs of it: that cannot be taken back,
+ * and so is last.
  */
 #ifndef STANCH_ENFORCE_ACCOUNT_H
 #define STANCH_ENFORCE_ACCOUNT_H

@@ -173,6 +173,13 @@ static int beside(char dst[static BESIDE_MAX], const char *name, struct err *e)
 	return n < BESIDE_MAX ? 0 : err_set(e, -ENAMETOOLONG, "%.60s…: the name is too long", name);
 }
 
+void file_clear(int dir, const char *name)
+{
+	char temp[BESIDE_MAX];
+	if (beside(temp, name, NULL) == 0)
+		sys->unlinkat(dir, temp, 0);
+}
+
 static int create_beside(int dir, const char *temp)
 {
 	if (sys->unlinkat(dir, temp, 0) < 0 && errno != ENOENT)

@@ -43,6 +43,9 @@ int file_create(int dir, const char *name, const void *bytes, size_t n, mode_t m
 /* Removes a file of exactly these bytes; absent is success. -ESTALE: it holds something else. */
 int file_remove(int dir, const char *name, const void *bytes, size_t n, struct err *e);
 
+/* Takes away what a process that died over file_swap left beside; only under the file's lock. */
+void file_clear(int dir, const char *name);
+
 /* Renames, whatever flags the file bears (they go along). -EEXIST: `to` is taken. -EXDEV. */
 int file_move(int from_dir, const char *from, int to_dir, const char *to, struct err *e);
 
