@@ -445,19 +445,14 @@ static enum signs_of kind_of_text(struct cursor text)
 	           : SIGNS_SHELL;
 }
 
-static bool one_of(uint8_t c, const char *set)
-{
-	return c && strchr(set, c);
-}
-
 /* The file that a command starts: where it is, and, if it is text, what it does. */
 static void look_at_target(struct verdict *v, struct cursor word)
 {
 	char path[ROOM];
 	struct buf b = BUF_INIT(CONTENT_MAX);
-	while (word.p < word.end && one_of(*word.p, "\"'(`"))
+	while (word.p < word.end && byte_of(*word.p, "\"'(`"))
 		word.p++;
-	while (word.p < word.end && one_of(word.end[-1], "\"')`;&|"))
+	while (word.p < word.end && byte_of(word.end[-1], "\"')`;&|"))
 		word.end--;
 	if (!span_starts(word, "/") || cursor_left(&word) >= sizeof path)
 		return;
@@ -572,7 +567,7 @@ static void look_at_config(struct verdict *v, struct cursor line)
 	struct cursor rest = line, word;
 	look_at_runs(v, line);
 	while (loads(line) && span_word(&rest, &word)) {
-		while (word.p < word.end && one_of(*word.p, "\"'=|{"))
+		while (word.p < word.end && byte_of(*word.p, "\"'=|{"))
 			word.p++;
 		if (signs_loose_path(word))
 			look_at_target(v, word);

@@ -99,7 +99,7 @@ static bool decode(struct cursor c, uint8_t *dst, size_t *ret_n)
 	while (c.p < c.end && c.end[-1] == '=')
 		c.end--;
 	for (; c.p < c.end; c.p++) {
-		const char *at = memchr(letters, *c.p, 64);
+		const char *at = *c.p ? strchr(letters, *c.p) : NULL;
 		if (!at)
 			return false;
 		bits = bits << 6 | (uint32_t)(at - letters);

@@ -36,7 +36,7 @@ static bool schedule(struct cursor *c, struct cursor *ret)
 	for (int i = 0; i < fields; i++) {
 		if (!span_word(c, &word))
 			return false;
-		if (fields == 5 && !memchr("0123456789*", *word.p, 11) && i < 3)
+		if (fields == 5 && !byte_of(*word.p, "0123456789*") && i < 3)
 			return false;
 	}
 	*ret = (struct cursor){from, c->p};

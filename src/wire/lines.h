@@ -18,6 +18,12 @@ struct lines lines_of(const void *bytes, size_t n);
 /* The next line without its newline (a file may end without one); false at the end. */
 bool lines_next(struct lines *l, struct cursor *ret);
 
+/* Is c, which is no NUL, one of these? */
+static inline bool byte_of(uint8_t c, const char *set)
+{
+	return c && strchr(set, c);
+}
+
 /* Without blanks (space, tab, CR, form feed, vertical tab) at both ends. */
 struct cursor span_trim(struct cursor c);
 /* The next word between blanks; false when there is none. */

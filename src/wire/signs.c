@@ -169,10 +169,10 @@ static bool named(struct cursor word, const char *names)
 /* Without the brackets and quotes around it. */
 static struct cursor bare(struct cursor word, bool wrapped)
 {
-	while (word.p < word.end && memchr("({!`@;&$\"'-:+", *word.p, 13) &&
+	while (word.p < word.end && byte_of(*word.p, "({!`@;&$\"'-:+") &&
 	       !(wrapped && *word.p == '-'))
 		word.p++;
-	while (word.p < word.end && memchr(")};&\"'`", word.end[-1], 7))
+	while (word.p < word.end && byte_of(word.end[-1], ")};&\"'`"))
 		word.end--;
 	return word;
 }
@@ -426,7 +426,7 @@ static void look_at_commands(const struct piece *line, struct signs *s)
 	struct cursor part = line->low;
 	while (part.p < part.end) {
 		const uint8_t *p = part.p;
-		while (p < part.end && !memchr(";&|(`", *p, 5))
+		while (p < part.end && !byte_of(*p, ";&|(`"))
 			p++;
 		struct cursor one = {part.p, p}, rest = one, word = command_word(one), next;
 		/* "sh /tmp/x", ". /tmp/x": the file is what is run. */
@@ -436,7 +436,7 @@ static void look_at_commands(const struct piece *line, struct signs *s)
 			while (span_word(&rest, &next) && span_starts(next, "-"))
 				;
 			word = rest.p > word.end ? next : word;
-			while (word.p < word.end && memchr("\"'", *word.p, 2))
+			while (word.p < word.end && byte_of(*word.p, "\"'"))
 				word.p++;
 		}
 		if (span_starts(word, "/") && signs_loose_path(word))

@@ -69,7 +69,7 @@ bool unit_exec(struct cursor value, struct unit_exec *ret)
 {
 	struct unit_exec e = {0};
 	struct cursor c = span_trim(value);
-	for (; c.p < c.end && memchr("-@:+!|", *c.p, 6); c.p++) {
+	for (; c.p < c.end && byte_of(*c.p, "-@:+!|"); c.p++) {
 		e.ignores_failure |= *c.p == '-';
 		e.own_argv0 |= *c.p == '@';
 		e.no_variables |= *c.p == ':';
