@@ -210,7 +210,7 @@ valgrind_units() {
 
 c_files() { git ls-files 'src/*.c' 'src/*.h' 'tests/*.c' 'tests/*.h' 'bench/*.c'; }
 sh_files() {
-	git ls-files | while read -r f; do
+	git ls-files | grep -v '^tests/fuzz/corpus/' | while read -r f; do
 		[ -f "$f" ] && head -n 1 "$f" | grep -q '^#!/bin/sh' && say "$f"
 	done
 }

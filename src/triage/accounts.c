@@ -24,7 +24,7 @@
 const struct triage_rule account_rules[] = {
     {"uid0_clone", FINDING_ACCOUNT, 0.90, "T1136.001",
      "an appliance with a second root (toor) by design"},
-    {"uid_shared", FINDING_ACCOUNT, 0.45, "T1136.001", "two names for one person, on purpose"},
+    {"uid_shared", FINDING_ACCOUNT, 0.70, "T1136.001", "two names for one person, on purpose"},
     {"system_login", FINDING_ACCOUNT, 0.80, "T1078.003",
      "a service whose people log in as it (databases, build runners)"},
     {"password_empty", FINDING_ACCOUNT, 0.80, "T1078.003",
@@ -356,17 +356,46 @@ static bool stock_group(struct cursor who)
 	return span_is(who, "%sudo") || span_is(who, "%admin") || span_is(who, "%wheel");
 }
 
+/* Programs that give a shell to who may run them as root. */
+static bool escapes(struct cursor what)
+{
+	static const char *const programs[] = {
+	    "awk",    "bash", "busybox", "dash",  "ed",     "emacs",  "env",     "expect", "find",
+	    "ftp",    "gdb",  "git",     "less",  "lua",    "man",    "mawk",    "more",   "nano",
+	    "nmap",   "node", "perl",    "php",   "pico",   "python", "python3", "ruby",   "rvim",
+	    "screen", "sed",  "sh",      "socat", "strace", "tar",    "tclsh",   "tmux",   "vi",
+	    "view",   "vim",  "watch",   "xargs", "zip",    "zsh"};
+	struct cursor word;
+	while (span_word(&what, &word)) {
+		while (word.p < word.end && byte_of(word.end[-1], ",:"))
+			word.end--;
+		const uint8_t *slash =
+		    word.p < word.end ? memrchr(word.p, '/', cursor_left(&word)) : NULL;
+		for (size_t i = 0; slash && i < ARRAY_SIZE(programs); i++)
+			if (span_is((struct cursor){slash + 1, word.end}, programs[i]))
+				return true;
+	}
+	return false;
+}
+
+/* Whatever root may do, in the end. */
+static bool as_good_as_root(const struct sudoers_line *l)
+{
+	return l->all || (l->no_password && escapes(l->what));
+}
+
 static double grant_score(const struct accounts *a, const struct sudoers_line *l)
 {
-	if (l->kind == SUDOERS_DEFAULTS)
-		return span_has(l->what, "!authenticate") ? 0.75 : 0;
-	if (l->kind != SUDOERS_GRANT || span_is(l->who, "root"))
+	if (l->kind != SUDOERS_GRANT)
+		return l->kind == SUDOERS_DEFAULTS && span_has(l->what, "!authenticate") ? 0.75 : 0;
+	if (span_is(l->who, "root"))
 		return 0;
+	bool as_root = as_good_as_root(l);
 	if (span_is(l->who, "ALL") || span_is(l->who, "%ALL"))
-		return l->all ? 0.90 : 0.35;
-	if (service_name(a, l->who) && l->all)
+		return as_root ? 0.90 : 0.35;
+	if (as_root && service_name(a, l->who))
 		return l->no_password ? 0.85 : 0.75;
-	if (l->all && l->no_password)
+	if (as_root && l->no_password)
 		return 0.50;
 	return stock_group(l->who) ? 0 : 0.30;
 }

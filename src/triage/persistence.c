@@ -42,6 +42,8 @@ const struct triage_rule persistence_rules[] = {
      "a program that was installed without dpkg and needs it (sandboxes of browsers)"},
     {"capability_unowned", FINDING_PERSISTENCE, 0.60, "T1548.001",
      "a server that was installed without dpkg and binds low ports"},
+    {"module_unowned", FINDING_PERSISTENCE, 0.75, "T1547.006",
+     "a driver that was built and copied by hand; DKMS puts its own elsewhere"},
     {"web_shell", FINDING_PERSISTENCE, 0.90, "T1505.003", "an administrator's own tool or a test"},
     {0},
 };
@@ -55,6 +57,8 @@ enum kind {
 	UDEV,
 	PAM,
 	LINES,   /* configuration whose lines may hold commands and paths */
+	PACKAGE, /* a package's own script: such do much that others may not */
+	MODULE,  /* the kernel's */
 	PRESENT, /* its being there is all */
 	PROGRAM, /* content against the package only */
 	SETUID,
@@ -136,11 +140,18 @@ static const struct place {
     {"/usr/share/initramfs-tools/", SCRIPT, 0.45, "T1542", "the initial ramdisk", 3},
     {"/etc/dracut.conf.d/", LINES, 0.35, "T1542", "the initial ramdisk", 0},
     {"/etc/kernel/", SCRIPT, 0.35, "T1546.016", "a new kernel", 2},
+    {"/etc/rcS.d/", SCRIPT, 0, "T1037.004", "init", 0},
+    {"/etc/rc2.d/", SCRIPT, 0, "T1037.004", "init", 0},
+    {"/etc/rc3.d/", SCRIPT, 0, "T1037.004", "init", 0},
+    {"/etc/rc4.d/", SCRIPT, 0, "T1037.004", "init", 0},
+    {"/etc/rc5.d/", SCRIPT, 0, "T1037.004", "init", 0},
+    {"/etc/doas.conf", LINES, 0.30, "T1548.003", "doas", 0},
     {"/etc/grub.d/", SCRIPT, 0.35, "T1542", "the boot loader", 0},
     {"/etc/default/", LINES, 0, "T1546", "services", 1},
     {"/etc/modules", LINES, 0, "T1547.006", "modules", 0},
     {"/etc/modules-load.d/", LINES, 0.35, "T1547.006", "modules", 0},
     {"/etc/modprobe.d/", LINES, 0.30, "T1547.006", "modules", 0},
+    {"/etc/ld.so.preload", LINES, 0, "T1574.006", "every program", 0},
     {"/etc/ld.so.conf.d/", LINES, 0.30, "T1574.006", "every program", 0},
     {"/etc/ssh/", LINES, 0, "T1098.004", "sshd", 2},
     {"/etc/environment.d/", LINES, 0.30, "T1574.006", "user services", 0},
@@ -152,6 +163,15 @@ static const struct place {
     {"/etc/rsyslog.d/", LINES, 0.30, "T1546", "syslog", 0},
     {"/etc/rsyslog.conf", LINES, 0, "T1546", "syslog", 0},
     {"/etc/acpi/", SCRIPT, 0.30, "T1546", "ACPI", 2},
+    {"/etc/sysctl.d/", LINES, 0, "T1546", "the kernel's settings", 0},
+    {"/etc/sysctl.conf", LINES, 0, "T1546", "the kernel's settings", 0},
+    {"/etc/binfmt.d/", LINES, 0.35, "T1546", "programs of other formats", 0},
+    {"/usr/lib/binfmt.d/", LINES, 0.45, "T1546", "programs of other formats", 0},
+    {"/etc/tmpfiles.d/", LINES, 0.30, "T1546", "each boot", 0},
+    {"/usr/lib/tmpfiles.d/", LINES, 0.45, "T1546", "each boot", 0},
+    {"/etc/hosts.allow", LINES, 0, "T1546", "TCP wrappers", 0},
+    {"/etc/hosts.deny", LINES, 0, "T1546", "TCP wrappers", 0},
+    {"/var/lib/dpkg/info/", PACKAGE, 0, "T1546.016", "dpkg", 0},
     {"/etc/supervisor/", LINES, 0.30, "T1543", "supervisor", 2},
     {"~/.bashrc", SCRIPT, 0, "T1546.004", "a shell", 0},
     {"~/.bash_profile", SCRIPT, 0, "T1546.004", "a shell", 0},
@@ -178,6 +198,9 @@ static const struct place {
     {"~/.ssh/config", LINES, 0, "T1098.004", "ssh", 0},
     {"~/.ssh/environment", LINES, 0.45, "T1574.006", "each ssh login", 0},
     {"~/.forward", LINES, 0.30, "T1546", "mail", 0},
+    {"~/.procmailrc", LINES, 0.30, "T1546", "mail", 0},
+    {"~/.config/git/config", LINES, 0, "T1546", "git", 0},
+    {"~/.config/nvim/", LINES, 0, "T1546", "vim", 1},
     {"~/.gitconfig", LINES, 0, "T1546", "git", 0},
     {"~/.vimrc", LINES, 0, "T1546", "vim", 0},
     {"~/.gdbinit", LINES, 0, "T1546", "gdb", 0},
@@ -202,8 +225,20 @@ static const struct place walked[] = {
     {"", WEB, 0, "T1505.003", "a web server", 0},
     {"", CODE, 0.35, "T1546.018", "every Python", 0},
     {"", SCRIPT, 0, "T1546", "git", 0},
+    {"", MODULE, 0.75, "T1547.006", "the kernel", 0},
+    {"", LINES, 0, "T1505.003", "a web server", 0},
+    {"", PRESENT, 0.75, "T1556", "every program that asks for a name", 0},
 };
-enum { WALK_SETUID, WALK_CAPABLE, WALK_WEB, WALK_PYTHON, WALK_GIT };
+enum {
+	WALK_SETUID,
+	WALK_CAPABLE,
+	WALK_WEB,
+	WALK_PYTHON,
+	WALK_GIT,
+	WALK_MODULE,
+	WALK_WEB_RULES,
+	WALK_NAMES
+};
 
 static const struct place *place_of(const struct owned_file *f)
 {
@@ -221,9 +256,27 @@ struct search {
 	dev_t device; /* the walk stays on it */
 };
 
+static bool ends(const char *s, const char *with)
+{
+	size_t n = strlen(s), m = strlen(with);
+	return n >= m && !strcmp(s + n - m, with);
+}
+
+static bool ends_with_any(const char *s, const char *const *with)
+{
+	for (; *with; with++)
+		if (ends(s, *with))
+			return true;
+	return false;
+}
+
+static const char *const package_scripts[] = {".preinst", ".postinst", ".prerm", ".postrm", NULL};
+
 static void collect(struct triage *t, struct owned *o, const char *path, int place)
 {
 	struct stat st;
+	if (places[place].kind == PACKAGE && !ends_with_any(path, package_scripts))
+		return;
 	int r = triage_stat(t, path, &st);
 	if (r == -EACCES)
 		triage_unseen(t, "%s: no right to look at it", path);
@@ -290,30 +343,64 @@ static void collect_homes(struct triage *t, struct owned *o)
 	buf_free(&b);
 }
 
-static bool ends(const char *s, const char *with)
+/* Pages where a web server may find them; in cgi-bin all is run. */
+static bool web_page(const char *path, const char *name)
 {
-	size_t n = strlen(s), m = strlen(with);
-	return n >= m && !strcmp(s + n - m, with);
+	static const char *const pages[] = {".php",  ".phtml", ".php5", ".php7", ".phar", ".jsp",
+	                                    ".jspx", ".aspx",  ".asp",  ".cgi",  ".inc",  NULL};
+	static const char *const roots[] = {
+	    "/var/www/",         "/srv/",  "/usr/share/nginx/", "/opt/", "/var/lib/tomcat",
+	    "/usr/lib/cgi-bin/", "/home/", "/usr/local/",       "/tmp/", "/usr/share/"};
+	bool page = ends_with_any(name, pages);
+	for (size_t k = 0; page && k < ARRAY_SIZE(roots); k++)
+		if (!strncmp(path, roots[k], strlen(roots[k])))
+			return true;
+	return strstr(path, "/cgi-bin/") != NULL;
+}
+
+static bool python_start(const char *path, const char *name)
+{
+	return !strcmp(name, "sitecustomize.py") || !strcmp(name, "usercustomize.py") ||
+	       (ends(name, ".pth") && strstr(path, "python"));
+}
+
+static bool kernel_module(const char *path, const char *name)
+{
+	static const char *const modules[] = {".ko", ".ko.xz", ".ko.gz", ".ko.zst", NULL};
+	return strstr(path, "/lib/modules/") && strstr(path, "/kernel/") &&
+	       ends_with_any(name, modules);
+}
+
+static bool names_library(const char *path, const char *name)
+{
+	return !strncmp(name, "libnss_", 7) && strstr(path, "/lib/");
+}
+
+static bool web_rules(const char *path, const char *name)
+{
+	(void)path;
+	return !strcmp(name, ".htaccess") || !strcmp(name, ".user.ini");
+}
+
+static bool git_hook(const char *path, const char *name)
+{
+	return strstr(path, "/hooks/") && strstr(path, ".git/") && !ends(name, ".sample");
 }
 
 static int walked_kind(const char *path, const char *name, const struct stat *st)
 {
-	static const char *const pages[] = {".php",  ".phtml", ".php5", ".php7", ".phar", ".jsp",
-	                                    ".jspx", ".aspx",  ".asp",  ".cgi",  ".inc"};
-	static const char *const roots[] = {
-	    "/var/www/",         "/srv/",  "/usr/share/nginx/", "/opt/", "/var/lib/tomcat",
-	    "/usr/lib/cgi-bin/", "/home/", "/usr/local/",       "/tmp/", "/usr/share/"};
+	static const struct {
+		int kind;
+		bool (*is)(const char *path, const char *name);
+	} rows[] = {
+	    {WALK_MODULE, kernel_module}, {WALK_NAMES, names_library}, {WALK_WEB_RULES, web_rules},
+	    {WALK_WEB, web_page},         {WALK_PYTHON, python_start}, {WALK_GIT, git_hook},
+	};
 	if (st->st_mode & S_ISUID || (st->st_mode & S_ISGID && st->st_mode & S_IXGRP))
 		return WALK_SETUID;
-	for (size_t i = 0; i < ARRAY_SIZE(pages); i++)
-		for (size_t k = 0; ends(name, pages[i]) && k < ARRAY_SIZE(roots); k++)
-			if (!strncmp(path, roots[k], strlen(roots[k])))
-				return WALK_WEB;
-	if (!strcmp(name, "sitecustomize.py") || !strcmp(name, "usercustomize.py") ||
-	    (ends(name, ".pth") && strstr(path, "python")))
-		return WALK_PYTHON;
-	if (strstr(path, "/hooks/") && strstr(path, ".git/") && !ends(name, ".sample"))
-		return WALK_GIT;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].is(path, name))
+			return rows[i].kind;
 	return -1;
 }
 
@@ -398,6 +485,8 @@ static void walk(struct triage *t, struct owned *o)
 /* What was seen of one file: the heaviest reason. */
 struct verdict {
 	struct triage *t;
+	struct owned *started; /* programs where only packages put any; place: the file's index */
+	int file;
 	double score;
 	const char *rule, *technique;
 	char reasons[3][FINDING_REASON_MAX];
@@ -445,22 +534,50 @@ static enum signs_of kind_of_text(struct cursor text)
 	           : SIGNS_SHELL;
 }
 
-/* The file that a command starts: where it is, and, if it is text, what it does. */
-static void look_at_target(struct verdict *v, struct cursor word)
+/* Folders that packages alone put programs into. */
+static bool packages_place(struct cursor path)
 {
-	char path[ROOM];
-	struct buf b = BUF_INIT(CONTENT_MAX);
-	while (word.p < word.end && byte_of(*word.p, "\"'(`"))
+	static const char *const folders[] = {"/usr/bin/", "/usr/sbin/", "/bin/",        "/sbin/",
+	                                      "/usr/lib/", "/lib/",      "/usr/libexec/"};
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
+		if (span_starts(path, folders[i]))
+			return true;
+	return false;
+}
+
+/* Kept, to be asked for its package with all the others. */
+static void note_started(struct verdict *v, const char *path)
+{
+	struct stat st;
+	if (v->started && triage_stat(v->t, path, &st) == 0 && S_ISREG(st.st_mode) &&
+	    owned_add(v->started, path, &st, v->file) < 0)
+		v->t->stats->limit = true;
+}
+
+/* "%h/…", "~/…", "$HOME/…": below a home, whosever. */
+static bool below_home(struct cursor word)
+{
+	static const char *const homes[] = {"%h/", "~/", "$HOME/", "${HOME}/"};
+	for (size_t i = 0; i < ARRAY_SIZE(homes); i++)
+		if (span_starts(word, homes[i]))
+			return true;
+	return false;
+}
+
+/* Without the marks of shells, units and configurations around it. */
+static struct cursor bare_path(struct cursor word)
+{
+	while (word.p < word.end && byte_of(*word.p, "\"'(`|=-@!+:"))
 		word.p++;
-	while (word.p < word.end && byte_of(word.end[-1], "\"')`;&|"))
+	while (word.p < word.end && byte_of(word.end[-1], "\"')`;&|,:"))
 		word.end--;
-	if (!span_starts(word, "/") || cursor_left(&word) >= sizeof path)
-		return;
-	span_copy(word, path, sizeof path);
-	if (signs_loose_path(word) || signs_hidden_path(word))
-		blame(v, "autostart_program", signs_loose_path(word) ? 0.80 : 0.75, "T1036.005",
-		      "it starts %s, in a %s place", path,
-		      signs_loose_path(word) ? "loose" : "hidden");
+	return word;
+}
+
+/* What the text at a path does. */
+static void look_at_script(struct verdict *v, const char *path)
+{
+	struct buf b = BUF_INIT(CONTENT_MAX);
 	if (triage_read(v->t, path, &b) == 0 && b.len > 4 && memcmp(b.data, "\177ELF", 4) != 0) {
 		struct cursor text = cursor_of(b.data, b.len);
 		char where[80];
@@ -470,28 +587,71 @@ static void look_at_target(struct verdict *v, struct cursor word)
 	buf_free(&b);
 }
 
+/* The file that a command starts: where it is, whose, and, if it is text of no package's, what it
+ * does. */
+static void look_at_target(struct verdict *v, struct cursor word)
+{
+	char path[ROOM];
+	word = bare_path(word);
+	if (below_home(word) && signs_hidden_path(word)) {
+		span_copy(word, path, 120);
+		blame(v, "autostart_program", 0.75, "T1564.001", "it starts %s, in a hidden place",
+		      path);
+	}
+	if (!span_starts(word, "/") || cursor_left(&word) >= sizeof path)
+		return;
+	span_copy(word, path, sizeof path);
+	if (signs_loose_path(word) || signs_hidden_path(word))
+		blame(v, "autostart_program", signs_loose_path(word) ? 0.80 : 0.75, "T1036.005",
+		      "it starts %s, in a %s place", path,
+		      signs_loose_path(word) ? "loose" : "hidden");
+	if (packages_place(word))
+		note_started(v, path);
+	else
+		look_at_script(v, path);
+}
+
 static void look_at_command(struct verdict *v, struct cursor command)
 {
 	struct cursor rest = command, word;
 	look_at_text(v, SIGNS_SHELL, command, "");
 	for (int i = 0; i < 6 && span_word(&rest, &word); i++)
-		if (!span_starts(word, "/dev/tcp/") && !span_starts(word, "/dev/udp/") &&
-		    !span_starts(word, "/bin/") && !span_starts(word, "/usr/bin/"))
+		if (!span_starts(word, "/dev/tcp/") && !span_starts(word, "/dev/udp/"))
 			look_at_target(v, word);
+}
+
+/* A shell without a script: "/bin/bash", "-/bin/sh -i". */
+static bool bare_shell(struct cursor command)
+{
+	static const char *const shells[] = {"/sh", "/bash", "/dash", "/zsh", "/ksh"};
+	struct cursor program, argument;
+	if (!span_word(&command, &program))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(shells); i++)
+		if (span_ends(program, shells[i]))
+			return !span_word(&command, &argument) || span_is(argument, "-i") ||
+			       span_is(argument, "-li") || span_is(argument, "-l");
+	return false;
 }
 
 static void look_at_unit(struct verdict *v, struct cursor text)
 {
+	bool shell = false, socket = false;
 	struct unit_reader r;
 	unit_init(&r, text.p, cursor_left(&text));
 	for (struct unit_line l; unit_next(&r, &l);) {
 		struct unit_exec e;
 		if (span_starts(l.key, "Exec") && unit_exec(l.value, &e) &&
-		    !span_starts(l.key, "ExecSearchPath"))
+		    !span_starts(l.key, "ExecSearchPath")) {
 			look_at_command(v, (struct cursor){e.program.p, l.value.end});
-		else if (span_is(l.key, "Environment") || span_is(l.key, "RootDirectory"))
+			shell |= bare_shell((struct cursor){e.program.p, l.value.end});
+		} else if (span_is(l.key, "Environment") || span_is(l.key, "RootDirectory"))
 			look_at_text(v, SIGNS_SHELL, l.value, "");
+		socket |= span_is(l.key, "StandardInput") && span_is(l.value, "socket");
 	}
+	if (shell && socket)
+		blame(v, "autostart_content", 0.85, "T1059.004",
+		      "a shell behind a listening port: StandardInput=socket");
 	unit_free(&r);
 }
 
@@ -516,8 +676,14 @@ static void look_at_udev(struct verdict *v, struct cursor line)
 			continue;
 		c.p = at;
 		span_until(&c, '"', &value); /* key and operator */
-		if (span_until(&c, '"', &value))
-			look_at_command(v, value);
+		if (!span_until(&c, '"', &value))
+			continue;
+		look_at_command(v, value);
+		/* What udev starts is ended with the event; who wants more asks at or cron. */
+		if (span_has(value, "bin/at ") || span_has(value, "systemd-run") ||
+		    span_has(value, "nohup"))
+			blame(v, "autostart_content", 0.74, "T1546.017",
+			      "it outlives udev's event: RUN of at, nohup or systemd-run");
 	}
 }
 
@@ -558,34 +724,158 @@ static void look_at_runs(struct verdict *v, struct cursor line)
 /* Words that make a loose path behind them one that is loaded or run. */
 static bool loads(struct cursor line)
 {
-	return span_has(line, ".so") || span_has(line, "nvoke") || span_has(line, "sPath") ||
-	       span_has(line, "^");
+	static const char *const words[] = {".so",          "nvoke",       "sPath",  "^",
+	                                    "|/",           "| /",         "omprog", "!",
+	                                    "prepend_file", "append_file", "server", ":/"};
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (span_has(line, words[i]))
+			return true;
+	return span_starts(line, "/");
 }
 
-static void look_at_config(struct verdict *v, struct cursor line)
+/* Lines of configuration that open a way by themselves: in files whose path has `where`, with one
+ * of each of `has` (separated by newlines). */
+static const struct {
+	const char *where, *has[2];
+	double score;
+	const char *technique, *text;
+} openings[] = {
+    {"/etc/ssh/",
+     {"AuthorizedKeysFile", " /"},
+     0.72,
+     "T1098.004",
+     "keys are read from another place"},
+    {"/etc/ssh/",
+     {"AuthorizedKeysCommand ", "curl\nwget\n/bin/sh\n/bin/bash\n/bin/nc\n/bin/cat\n/bin/echo"},
+     0.80,
+     "T1098.004",
+     "keys come from elsewhere"},
+    {"/etc/doas.conf", {"permit", "nopass"}, 0.70, "T1548.003", "nobody is asked for a password"},
+    {"/etc/grub.d/",
+     {"linux", "init=/"},
+     0.75,
+     "T1542",
+     "the kernel starts another program than systemd"},
+    {"/etc/ssh/", {"PermitEmptyPasswords", " yes"}, 0.75, "T1556", "sshd takes empty passwords"},
+    {"/etc/default/grub",
+     {"GRUB_CMDLINE", "init=/"},
+     0.75,
+     "T1542",
+     "the kernel starts another program than systemd"},
+    {"/etc/default/grub",
+     {"GRUB_CMDLINE", "module.sig_enforce=0\nselinux=0\napparmor=0"},
+     0.45,
+     "T1562.001",
+     "the kernel boots with a defence off"},
+    {"/etc/inetd",
+     {"/bin/sh\n/bin/bash\n/bin/dash\n/bin/nc\n/bin/ncat"},
+     0.85,
+     "T1059.004",
+     "a shell behind a listening port"},
+    {"/etc/xinetd",
+     {"server", "/bin/sh\n/bin/bash\n/bin/dash\n/bin/nc\n/bin/ncat"},
+     0.85,
+     "T1059.004",
+     "a shell behind a listening port"},
+    {"/tmpfiles.d/",
+     {" 4755\n 6755\n 4777\n 4711\n 04755"},
+     0.80,
+     "T1548.001",
+     "each boot makes a setuid program"},
+    {"/tmpfiles.d/",
+     {"authorized_keys\n/etc/sudoers\n/etc/cron\n/etc/passwd\n/etc/shadow\nld.so.preload"},
+     0.75,
+     "T1546",
+     "each boot writes where access is given"},
+    {"/.htaccess",
+     {"x-httpd-php", ".jpg\n.jpeg\n.png\n.gif\n.txt\n.ico\n.css"},
+     0.80,
+     "T1505.003",
+     "pictures or texts are run as pages"},
+    {"/.htaccess",
+     {"SetHandler", "cgi-script\nserver-status"},
+     0.45,
+     "T1505.003",
+     "files here are run"},
+    {"/.htaccess",
+     {"prepend_file\nappend_file"},
+     0.60,
+     "T1505.003",
+     "every page runs another file, too"},
+    {"/.user.ini",
+     {"prepend_file\nappend_file"},
+     0.60,
+     "T1505.003",
+     "every page runs another file, too"},
+};
+
+static bool has_any(struct cursor line, const char *alternatives)
+{
+	char one[64];
+	for (const char *p = alternatives; *p; p += strspn(p, "\n")) {
+		size_t n = strcspn(p, "\n");
+		snprintf(one, sizeof one, "%.*s", (int)n, p);
+		if (span_has(line, one))
+			return true;
+		p += n;
+	}
+	return false;
+}
+
+static void look_at_openings(struct verdict *v, const char *path, struct cursor line)
+{
+	char shown[80];
+	for (size_t i = 0; i < ARRAY_SIZE(openings); i++) {
+		if (!strstr(path, openings[i].where) || !has_any(line, openings[i].has[0]) ||
+		    (openings[i].has[1] && !has_any(line, openings[i].has[1])))
+			continue;
+		span_copy(line, shown, sizeof shown);
+		blame(v, "autostart_content", openings[i].score, openings[i].technique, "%s: %s",
+		      openings[i].text, shown);
+	}
+}
+
+/* polkit's rules take many lines: one that says yes without asking for anything. */
+static void look_at_polkit(struct verdict *v, const char *path, struct cursor text)
+{
+	bool rule = strstr(path, "/polkit-1/") && span_has(text, "polkit.Result.YES") &&
+	            !span_has(text, "if");
+	bool authority =
+	    strstr(path, "/polkit-1/") && span_has(text, "=yes") && span_has(text, "Action=*");
+	if (rule || authority)
+		blame(v, "autostart_content", 0.78, "T1548", "polkit says yes to everything");
+}
+
+static void look_at_config(struct verdict *v, const char *path, struct cursor line)
 {
 	struct cursor rest = line, word;
 	look_at_runs(v, line);
 	while (loads(line) && span_word(&rest, &word)) {
-		while (word.p < word.end && byte_of(*word.p, "\"'=|{"))
+		/* From the path on: key="/x", (binary="/x"), |/x, :name:…:/x:flags */
+		const uint8_t *slash = memchr(word.p, '/', cursor_left(&word));
+		if (slash && slash > word.p && byte_of(slash[-1], "\"'=|{:^!("))
+			word.p = slash;
+		while (word.p < word.end && byte_of(*word.p, "\"'=|{!"))
 			word.p++;
-		if (signs_loose_path(word))
+		struct cursor part;
+		if (span_until(&word, ':', &part))
+			word = part;
+		if (signs_loose_path(word) || signs_hidden_path(word) || below_home(word) ||
+		    !strcmp(path, "/etc/ld.so.preload"))
 			look_at_target(v, word);
 	}
-	if (span_starts(line, "AuthorizedKeysFile") && span_has(line, " /"))
-		blame(v, "autostart_content", 0.72, "T1098.004",
-		      "keys are read from another place");
-	if (span_starts(line, "PermitEmptyPasswords yes"))
-		blame(v, "autostart_content", 0.75, "T1556", "sshd takes empty passwords");
+	look_at_openings(v, path, line);
 	if (span_has(line, "polkit.Result.YES") && span_starts(line, "return"))
 		blame(v, "autostart_content", 0.45, "T1548", "polkit says yes");
 }
 
-static void look_at_lines(struct verdict *v, enum kind kind, struct cursor text)
+static void look_at_lines(struct verdict *v, const char *path, enum kind kind, struct cursor text)
 {
 	struct lines l = lines_of(text.p, cursor_left(&text));
-	if (kind == LINES)
+	if (kind == LINES) {
 		look_at_text(v, SIGNS_SHELL, text, "");
+		look_at_polkit(v, path, text);
+	}
 	for (struct cursor line; lines_next(&l, &line);) {
 		line = span_trim(line);
 		if (line.p == line.end || *line.p == '#')
@@ -595,17 +885,33 @@ static void look_at_lines(struct verdict *v, enum kind kind, struct cursor text)
 		else if (kind == PAM)
 			look_at_pam(v, line);
 		else
-			look_at_config(v, line);
+			look_at_config(v, path, line);
 	}
 }
 
-static void look_at_content(struct verdict *v, enum kind kind, struct cursor text)
+/* Scripts of packages make accounts and setuid programs by trade; these signs are no trade of
+ * theirs. */
+static void look_at_package(struct verdict *v, struct cursor text)
 {
+	const uint32_t bad = 1u << SIGN_REVERSE_SHELL | 1u << SIGN_NET_CODE | 1u << SIGN_MINER |
+	                     1u << SIGN_FETCH_RUN;
+	struct signs s = {0};
+	signs_look(kind_of_text(text), text.p, cursor_left(&text), &s);
+	if (s.found & bad && bad & 1u << s.heaviest)
+		blame(v, "autostart_content", s.weight, sign_technique(s.heaviest), "%s: %.90s",
+		      sign_text(s.heaviest), s.line);
+}
+
+static void look_at_content(struct verdict *v, const char *path, enum kind kind, struct cursor text)
+{
+	struct cursor line;
 	if (span_starts(text, "\177ELF"))
 		return;
 	switch (kind) {
 	case SCRIPT:
 		look_at_text(v, kind_of_text(text), text, "");
+		for (struct lines l = lines_of(text.p, cursor_left(&text)); lines_next(&l, &line);)
+			look_at_openings(v, path, line);
 		break;
 	case CODE:
 		look_at_text(v, SIGNS_CODE, text, "");
@@ -623,8 +929,12 @@ static void look_at_content(struct verdict *v, enum kind kind, struct cursor tex
 	case UDEV:
 	case PAM:
 	case LINES:
-		look_at_lines(v, kind, text);
+		look_at_lines(v, path, kind, text);
 		break;
+	case PACKAGE:
+		look_at_package(v, text);
+		break;
+	case MODULE:
 	case PRESENT:
 	case PROGRAM:
 	case SETUID:
@@ -650,6 +960,7 @@ static void look_at_owner(struct verdict *v, const struct owned_file *f, bool kn
 	usec_t changed = (usec_t)f->st.st_ctim.tv_sec * USEC_PER_SEC;
 	const char *rule = p->kind == SETUID    ? "setuid_unowned"
 	                   : p->kind == CAPABLE ? "capability_unowned"
+	                   : p->kind == MODULE  ? "module_unowned"
 	                                        : "autostart_unowned";
 	if (!odd)
 		return;
@@ -683,47 +994,97 @@ static void tell(struct triage *t, const struct owned_file *f, const struct verd
 	triage_found(t, &out);
 }
 
-/* A link to what packages have, or to nothing. */
-static bool plain_link(const struct triage *t, const struct owned_file *f)
+/* Where a link leads; false: it is none. */
+static bool link_to(const struct triage *t, const struct owned_file *f, char *to, size_t n,
+                    struct cursor *ret)
 {
-	char to[ROOM];
 	_cleanup_close_ int fd = -1;
 	if (!S_ISLNK(f->st.st_mode))
 		return false;
 	fd = triage_open(t, f->path, O_PATH | O_NOFOLLOW);
-	ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", to, sizeof to - 1);
-	struct cursor c = cursor_of(to, n > 0 ? (size_t)n : 0);
-	return n <= 0 ||
-	       !(signs_loose_path(c) || signs_hidden_path(c) || span_starts(c, "/home/") ||
-	         span_starts(c, "/root/") || span_starts(c, "/opt/")) ||
-	       span_starts(c, "/dev/null");
+	ssize_t len = fd < 0 ? -1 : readlinkat(fd, "", to, n - 1);
+	*ret = cursor_of(to, len > 0 ? (size_t)len : 0);
+	return true;
 }
 
-static void judge(struct triage *t, const struct owned_file *f, bool known)
+static bool strange(struct cursor to)
 {
+	return !span_starts(to, "/dev/null") && (signs_loose_path(to) || signs_hidden_path(to));
+}
+
+/* A link to what packages have, or to nothing. */
+static bool plain_link(const struct triage *t, const struct owned_file *f)
+{
+	char room[ROOM];
+	struct cursor to;
+	return link_to(t, f, room, sizeof room, &to) &&
+	       !(strange(to) || span_starts(to, "/home/") || span_starts(to, "/root/") ||
+	         span_starts(to, "/opt/"));
+}
+
+static void look_at_link(struct verdict *v, const struct owned_file *f)
+{
+	char room[ROOM];
+	struct cursor to;
+	if (!link_to(v->t, f, room, sizeof room, &to) || !strange(to))
+		return;
+	room[cursor_left(&to)] = 0;
+	blame(v, "autostart_program", 0.76, "T1036.005", "it leads to %.100s", room);
+}
+
+/* Of thousands of modules only the ones of nobody's are looked at. */
+static bool passed_over(const struct triage *t, const struct owned_file *f)
+{
+	return plain_link(t, f) || (place_of(f)->kind == MODULE && f->package[0]);
+}
+
+static void judge(struct triage *t, struct owned *o, struct owned *started, size_t i, bool known)
+{
+	const struct owned_file *f = &o->v[i];
 	struct buf b = BUF_INIT(f->has_sum ? PROGRAM_MAX : CONTENT_MAX);
-	struct verdict v = {.t = t};
+	struct verdict v = {.t = t, .started = known ? started : NULL, .file = (int)i};
 	bool packaged = f->package[0] && f->has_sum;
-	int r = plain_link(t, f) ? -ENOENT : triage_read(t, f->path, &b);
+	int r = passed_over(t, f) ? -ENOENT : triage_read(t, f->path, &b);
 	if (r == -EACCES)
 		triage_unseen(t, "%s: no right to read it", f->path);
+	look_at_link(&v, f);
 	if ((r == 0 && !(packaged && as_packaged(f, &b))) || r == -EFBIG) {
 		if (packaged && !f->conffile && !f->unsettled)
 			blame(&v, "package_changed", 0.75, "T1554",
 			      "it is not what package %s brought", f->package);
 		look_at_owner(&v, f, known);
-		look_at_content(&v, place_of(f)->kind, cursor_of(b.data, b.len));
+		look_at_content(&v, f->path, place_of(f)->kind, cursor_of(b.data, b.len));
 	}
 	if (v.rule)
 		tell(t, f, &v);
 	buf_free(&b);
 }
 
+/* Programs that are started by themselves from where only packages put any, and no package has
+ * them. */
+static void tell_started(struct triage *t, const struct owned *o, struct owned *started)
+{
+	owned_ask(started, t);
+	for (size_t i = 0; i < started->n; i++) {
+		const struct owned_file *p = &started->v[i], *by = &o->v[p->place];
+		struct verdict v = {.t = t};
+		if (p->package[0])
+			continue;
+		blame(&v, "autostart_program", 0.74, place_of(by)->technique,
+		      "no package has %.60s, and it lies where only packages put programs",
+		      p->path);
+		tell(t, by, &v);
+	}
+}
+
 int area_persistence(struct triage *t, struct err *e)
 {
-	struct owned *o = calloc(1, sizeof *o);
-	if (!o)
+	struct owned *o = calloc(1, sizeof *o), *started = calloc(1, sizeof *started);
+	if (!o || !started) {
+		free(o);
+		free(started);
 		return err_set(e, -ENOMEM, "no memory for the list of files");
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(places) && !triage_over(t); i++)
 		collect_place(t, o, (int)i, NULL);
 	collect_homes(t, o);
@@ -735,7 +1096,9 @@ int area_persistence(struct triage *t, struct err *e)
 	if (o->lost)
 		triage_unseen(t, "%zu files more than there is room for", o->lost);
 	for (size_t i = 0; i < o->n && !triage_over(t); i++)
-		judge(t, &o->v[i], known);
+		judge(t, o, started, i, known);
+	tell_started(t, o, started);
 	owned_free(o);
+	owned_free(started);
 	return 0;
 }

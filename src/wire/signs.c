@@ -222,10 +222,11 @@ static bool piped_to_interpreter(struct cursor c)
 /* ---- the table ---------------------------------------------------------------------------------
  */
 
-enum { WEB = 1, PIPED = 2, SHELL = 4 };
+enum { WEB = 1, PIPED = 2, SHELL = 4, CALLED = 8 };
 
 /* All three (those there are) must be in one logical line. PIPED: and its output must reach an
- * interpreter; WEB: only of pages; SHELL: not of pages. */
+ * interpreter; WEB: only of pages; SHELL: not of pages; CALLED: the first is what a function gets
+ * whose name is in a variable. */
 static const struct {
 	enum sign sign;
 	int flags;
@@ -305,6 +306,9 @@ static const struct {
      WEB,
      {"$_get[\n$_post[\n$_request[\n$_cookie[\n${'_'\n${\"_", "]($\n](@$\n]( $\n}($"}},
     {SIGN_WEB_SHELL,
+     WEB | CALLED,
+     {"($_get\n($_post\n($_request\n($_cookie\n(@$_post\n(@$_request"}},
+    {SIGN_WEB_SHELL,
      WEB,
      {"getruntime().exec(\nprocessbuilder(", "request.getparameter\ngetheader("}},
     {SIGN_WEB_SHELL, WEB, {"getruntime().exec(\nprocessbuilder("}},
@@ -333,7 +337,8 @@ static const struct {
      {"authorized_keys", "ssh-rsa\nssh-ed25519\necdsa-sha2\n>>\n<curl>\n<wget>\n<tee>"}},
     {SIGN_ACCOUNT,
      SHELL,
-     {"/etc/passwd\n/etc/shadow", ">> /etc\n>>/etc\n<tee -a\ntee -a\nsed -i\n<openssl passwd"}},
+     {"/etc/passwd\n/etc/shadow",
+      ">> /etc\n>>/etc\n>> $\n>>$\n>> \"$\n>>\"$\n<tee -a\ntee -a\nsed -i\n<openssl passwd"}},
     {SIGN_ACCOUNT,
      SHELL,
      {"<chpasswd>\n<passwd --stdin\n<passwd -d", "<echo>\n<printf>\n<<<\nroot"}},
@@ -350,6 +355,19 @@ static const struct {
      SHELL,
      {"id_rsa\nid_ed25519\n.aws/credentials\n.kube/config\n.git-credentials",
       "<curl>\n<wget>\n<nc>\n<mail>\n/dev/tcp/\n<scp>"}},
+    {SIGN_STEAL,
+     SHELL,
+     {"/.ssh\n/.aws\n/.gnupg\n/.kube\n/.mozilla\n/.bash_history",
+      "<curl>\n<wget>\n<nc>\n<ncat>\n/dev/tcp/",
+      "<tar>\n<zip>\n<cat>\n -t \n--upload-file\n-d @\n--data-binary\n--post-file\n-f file\n-f f"}},
+    {SIGN_STEAL,
+     SHELL,
+     {"<prompt_command\n<debug>", "=\n<trap>",
+      "<curl>\n<wget>\n<nc>\n<ncat>\n/dev/tcp/\n/tmp/\n/dev/shm"}},
+    {SIGN_RUN_TMP,
+     SHELL,
+     {"<path=/tmp/\n<path=\"/tmp/\n<path=/var/tmp\n<path=\"/var/tmp\n<path=/dev/shm\n<path=\"/dev/"
+      "shm"}},
     {SIGN_STEAL, SHELL, {"read -s\nread -rs\nread -sp\nread -r -s", ">>\n<curl>\n<tee>\nsudo"}},
     {SIGN_STEAL,
      SHELL,
@@ -447,6 +465,22 @@ static void look_at_commands(const struct piece *line, struct signs *s)
 	}
 }
 
+/* Is it handed to a function whose name a variable holds: "$f($_POST…"? Not to a method's. */
+static bool called_by_variable(struct cursor line, const uint8_t *at)
+{
+	const uint8_t *p = at;
+	while (p > line.p && word_byte(p[-1]))
+		p--;
+	return p < at && p > line.p && p[-1] == '$' &&
+	       (p - 1 == line.p || (p[-2] != '>' && p[-2] != ':'));
+}
+
+/* Is the rule one for texts of this kind? */
+static bool of_kind(int flags, enum signs_of kind)
+{
+	return !(flags & WEB && kind != SIGNS_WEB) && !(flags & SHELL && kind != SIGNS_SHELL);
+}
+
 /* Are all of the rule's words in it? Where the first of them is, or NULL. */
 static const uint8_t *rule_holds(size_t i, struct cursor line)
 {
@@ -457,16 +491,14 @@ static const uint8_t *rule_holds(size_t i, struct cursor line)
 			return NULL;
 		first = first ? first : at;
 	}
-	return first;
+	return rules[i].flags & CALLED && !called_by_variable(line, first) ? NULL : first;
 }
 
 static void look_at_line(enum signs_of kind, const struct piece *piece, struct signs *s)
 {
 	int piped = -1;
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
-		bool of_kind = !(rules[i].flags & WEB && kind != SIGNS_WEB) &&
-		               !(rules[i].flags & SHELL && kind != SIGNS_SHELL);
-		if (!of_kind || s->found & 1u << rules[i].sign)
+		if (!of_kind(rules[i].flags, kind) || s->found & 1u << rules[i].sign)
 			continue;
 		const uint8_t *at = rule_holds(i, piece->low);
 		if (at && rules[i].flags & PIPED && piped < 0)

@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "eval_triage"))
 import files  # noqa: E402
+import second  # noqa: E402
 
 
 def test_clean_root():
@@ -22,4 +23,16 @@ def test_implant(row):
 
 @pytest.mark.parametrize("twin", files.TWINS, ids=[t[0] for t in files.TWINS])
 def test_twin(twin):
+    assert files.acts(files.play(twin[1])) == []
+
+
+@pytest.mark.parametrize("row", second.ROWS, ids=[r[0] for r in second.ROWS])
+def test_implant_of_the_second_set(row):
+    name, setup, rule = row
+    found = files.play(setup)
+    assert rule in [f["rule"] for f in files.acts(found)], found
+
+
+@pytest.mark.parametrize("twin", second.TWINS, ids=[t[0] for t in second.TWINS])
+def test_twin_of_the_second_set(twin):
     assert files.acts(files.play(twin[1])) == []
