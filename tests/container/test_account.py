@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""disable account against real attempts to come in: by key, by an open master connection, by cron, at, su, user
-manager, and what runs already. Who judges is the other end: ssh, files that jobs write, the kernel's process list."""
+"""disable account against real attempts to come in: by key, password, an open master connection, cron, at, su, sudo,
+user manager, and what runs already. Who judges is the other end: ssh, files that jobs write, the kernel's process list."""
 import json
 import os
-import time
 
 import pytest
 
@@ -29,6 +28,8 @@ echo alice:secret | chpasswd; echo alice2:secret | chpasswd
 install -d -o alice -g alice -m 700 ~alice/.ssh; install -d -o alice -g alice ~alice/.config/systemd/user
 echo '[Service]' >~alice/.config/systemd/user/evil.service
 touch /var/lib/systemd/linger/alice
+echo 'alice ALL=(ALL) NOPASSWD: ALL' >>/etc/sudoers
+(umask 077; for u in alice bob; do echo "@reboot date >>/tmp/cron-$u" >/tmp/tab; crontab -u $u /tmp/tab; done)
 """
 
 
@@ -44,10 +45,10 @@ def bed(shared):
     B.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", c.dir + "/key")
     with open(c.dir + "/key.pub", "rb") as f:
         key = f.read()
+    with open(c.dir + "/askpass", "w", encoding="ascii", opener=lambda p, f: os.open(p, f, 0o700)) as f:
+        f.write("#!/bin/sh\necho secret\n")
     c.put("/home/alice/.ssh/authorized_keys", key, 0o600)
     c.script("chown -R alice:alice ~alice; chattr +i ~alice/.ssh/authorized_keys || true")
-    # The minute of cron is waited for by the clock of one entry that is there before and after.
-    c.run("crontab", "-u", "alice", "-", input="* * * * * date >>/tmp/cron-alice\n")
     yield c
 
 
@@ -64,26 +65,57 @@ def order_of(r):
                 if '"outcome"' in line)
 
 
+def by_password(c, user):
+    """ssh's password login; it is asked for by a program, since there is no terminal."""
+    return c.outside("env", "SSH_ASKPASS_REQUIRE=force", f"SSH_ASKPASS={c.dir}/askpass", "ssh", "-o",
+                     "BatchMode=no", *SSH, "-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=1",
+                     f"{user}@{B.ADDRESS}", "true", check=False, timeout=30)
+
+
+def by_cron(c):
+    """What cron runs at its own start goes the way of what it runs at a minute. bob's entry shows that it is at work.
+    Of alice's table, one that is not there is put back, as an intruder would."""
+    tab = "/var/spool/cron/crontabs/alice"
+    absent = c.run("test", "-e", tab, check=False).returncode != 0
+    if absent:
+        c.script("sed s/bob/alice/ /var/spool/cron/crontabs/bob >/tmp/tab; "
+                 f"install -o alice -g crontab -m 600 /tmp/tab {tab}")
+    c.script("rm -f /tmp/cron-* /run/crond.reboot; systemctl restart cron")
+    B.wait_for("cron ran bob's", lambda: c.run("test", "-s", "/tmp/cron-bob", check=False).returncode == 0, 20)
+    # alice's is begun before bob's: what the journal says of the refusal, or the file, is there soon.
+    ran = B.wait_for("cron took or refused alice's", lambda: c.script(
+        "test -s /tmp/cron-alice && echo ran || journalctl -q -t CRON -t cron -t crontab --since -5s | "
+        "grep -o 'alice.*expired\\|expired.*alice\\|alice.*Authentication failure' || true").stdout, 5)
+    if absent:
+        c.run("rm", tab)
+    return ran == "ran\n"
+
+
 def attempts(c):
     """What each way in gives: True, somebody came in."""
+    def works(*argv, **more):
+        return c.run(*argv, check=False, **more).returncode == 0
+
     c.script("rm -f /tmp/at-alice; chmod 1777 /tmp")
-    at = c.run("su", "alice", "-s", "/bin/sh", "-c", "echo 'date >/tmp/at-alice' | at now", check=False)
+    at = works("su", "alice", "-s", "/bin/sh", "-c", "echo 'date >/tmp/at-alice' | at now")
     uid = c.run("id", "-u", "alice").stdout.strip()
     c.run("systemctl", "stop", f"user@{uid}", check=False)
-    user = c.run("systemctl", "start", f"user@{uid}", check=False)
-    got = {
+    return {
+        "user@": works("systemctl", "start", f"user@{uid}"),
         "key": ssh(c, "alice").returncode == 0,
         "key of the clone": ssh(c, "alice2").returncode == 0,
-        "su": c.run("su", "alice", "-c", "true", check=False).returncode == 0,
-        "su of the clone": c.run("su", "alice2", "-c", "true", check=False).returncode == 0,
-        "user@": user.returncode == 0,
-        "runuser": c.run("runuser", "-u", "alice", "--", "true", check=False).returncode == 0,
-        "sudo -u": c.run("sudo", "-nu", "alice", "true", check=False).returncode == 0,
-        "User=": c.run("systemd-run", "-q", "--wait", "-p", "User=alice", "true", check=False).returncode == 0,
+        "password": by_password(c, "alice").returncode == 0,
+        "password of the clone": by_password(c, "alice2").returncode == 0,
+        "su": works("su", "alice", "-c", "true"),
+        "su of the clone": works("su", "alice2", "-c", "true"),
+        "su with the password": works("runuser", "-u", "bob", "--", "su", "alice", "-c", "true", input="secret\n"),
+        "sudo by itself": works("runuser", "-u", "alice", "--", "sudo", "-n", "true"),
+        "cron": by_cron(c),
+        "at": at and bool(B.wait_for("the at job ran", lambda: works("test", "-s", "/tmp/at-alice"), 10)),
+        "runuser": works("runuser", "-u", "alice", "--", "true"),
+        "sudo -u": works("sudo", "-nu", "alice", "true"),
+        "User=": works("systemd-run", "-q", "--wait", "-p", "User=alice", "true"),
     }
-    got["at"] = at.returncode == 0 and bool(B.wait_for(
-        "the at job ran", lambda: c.run("test", "-s", "/tmp/at-alice", check=False).returncode == 0, 10))
-    return got
 
 
 ROOTS_OWN = {"runuser", "sudo -u", "User="}
@@ -132,21 +164,15 @@ def test_nobody_comes_in_but_root_and_all_comes_back(bed):
     assert ssh(c, "alice").returncode == 0
 
 
-def test_cron_does_not_run_what_expired(bed):
+def test_a_table_put_back_is_told(bed):
     c = bed
-    c.script("rm -f /tmp/cron-*")
-    assert disable(c).code == 0
-    order = c.stanch("status", "--json").out
-    # A table that somebody puts back, and one that shows that cron is at work.
-    c.script("(umask 077; for u in alice bob; do echo \"* * * * * date >>/tmp/cron-$u\" >/tmp/tab; "
-             "install -o $u -g crontab -m 600 /tmp/tab /var/spool/cron/crontabs/$u; done)")
-    B.wait_for("cron ran bob's", lambda: c.run("test", "-s", "/tmp/cron-bob", check=False).returncode == 0, 75, 0.5)
-    time.sleep(1)
-    assert c.run("test", "-e", "/tmp/cron-alice", check=False).returncode != 0
-    v = c.stanch("verify", "o2", "--json")
-    assert v.code == 1 and "made anew" in v.out, (v.out, order)
-    c.run("rm", "/var/spool/cron/crontabs/alice", "/var/spool/cron/crontabs/bob")
-    assert undo(c, "o2").code == 0
+    r = disable(c)
+    assert r.code == 0
+    c.script("install -o alice -g crontab -m 600 /var/spool/cron/crontabs/bob /var/spool/cron/crontabs/alice")
+    v = c.stanch("verify", order_of(r), "--json")
+    assert v.code == 1 and "made anew" in v.out, v.out
+    c.run("rm", "/var/spool/cron/crontabs/alice")
+    assert undo(c, order_of(r)).code == 0
 
 
 def test_undo_keeps_what_others_changed_and_gives_back_an_empty_password(bed):
@@ -243,3 +269,17 @@ def test_root_and_who_is_not_there_are_refused(bed):
         r = disable(bed, name=name)
         assert r.code == 3, (name, r.out, r.err)
         assert cause in r.out + r.err
+
+
+def test_who_logged_in_as_it_is_refused(bed):
+    """Also behind sudo, systemd-run, …: the kernel keeps the uid of the login."""
+    script = ('uid=$(id -u bob); echo "$uid" >/proc/self/loginuid; '
+              f'exec {range_bed.STANCH} disable account bob --watch 1s --yes "$@"')
+    before = bed.get("/etc/shadow")
+    r = bed.run("sh", "-euc", script, "sh", check=False)
+    assert r.returncode == 3 and "you logged in as uid" in r.stderr, r
+    assert bed.get("/etc/shadow") == before
+    r = bed.run("sh", "-euc", script, "sh", "--force", "operator", check=False)
+    assert r.returncode == 0, r
+    assert bed.stanch("undo", "--all", "--yes", "--json").code == 0
+    assert bed.get("/etc/shadow") == before

@@ -69,8 +69,12 @@ int group_uid_of(const char *passwd, const char *name, uint32_t *ret);
  * "pod1234-…")? Pure. */
 bool group_is_container(const char *component, const char *name);
 
-/* Is one of us, of our ancestors, or of those that serve the operator's sessions in the group? Then
- * *ret, and `why` names it. Errors as of group_find. */
+/* Did whoever gives the order log in as uid, whatever they became since (/proc/self/loginuid, set
+ * once by PAM)? No login, as of daemons, is false. */
+bool group_logged_in_as(uint32_t uid);
+/* Is one of us, of our ancestors, or of those that serve the operator's sessions in the group, or
+ * is it the account that we logged in as? Then *ret, and `why` names it. Errors as of group_find.
+ */
 #define GROUP_WHY_MAX 64
 /* pid or the nearest of its ancestors that is a member, but for process 1; NULL: none. */
 const struct group_member *group_chain_meets(const struct group *g, int pid);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Would an isolation of a group cut whoever orders it? */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,6 +72,18 @@ static int sessions_meet(const struct operator_sessions *s, struct look *l, stru
 	return r;
 }
 
+bool group_logged_in_as(uint32_t uid)
+{
+	char text[16], all[16];
+	_cleanup_close_ int fd = sys->open("/proc/self/loginuid", O_RDONLY | O_CLOEXEC, 0);
+	ssize_t n = fd < 0 ? -1 : sys->read(fd, text, sizeof text - 1);
+	if (n <= 0)
+		return false;
+	text[n] = 0;
+	snprintf(all, sizeof all, "%u", uid);
+	return !strcmp(text, all);
+}
+
 int group_meets_operator(const struct target *t, const struct operator_sessions *s, bool *ret,
                          char why[static GROUP_WHY_MAX], size_t *ret_members, struct err *e)
 {
@@ -82,11 +96,14 @@ int group_meets_operator(const struct target *t, const struct operator_sessions 
 		l.found = group_chain_meets(g, getpid());
 	if (r == 0 && !l.found)
 		r = sessions_meet(s, &l, e);
+	bool by_login = r == 0 && t->kind == TARGET_ACCOUNT && group_logged_in_as(g->uid);
 	if (r == 0) {
-		*ret = l.found != NULL;
+		*ret = l.found || by_login;
 		*ret_members = g->n_members + g->n_unnamed;
-		snprintf(why, GROUP_WHY_MAX, "%s (%d)", l.found ? l.found->comm : "",
-		         l.found ? l.found->pid : 0);
+		if (l.found)
+			snprintf(why, GROUP_WHY_MAX, "%s (%d)", l.found->comm, l.found->pid);
+		else
+			snprintf(why, GROUP_WHY_MAX, "you logged in as uid %u", g->uid);
 	}
 	group_free(g);
 	free(g);
