@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """disable account against real attempts to come in: by key, password, an open master connection, cron, at, su, sudo,
-user manager, and what runs already. Who judges is the other end: ssh, files that jobs write, the kernel's process list."""
+user manager, and what runs already. Who judges is the other end: ssh, files that jobs write, the kernel's list of
+processes."""
 import json
 import os
 
@@ -14,7 +15,8 @@ SSH = ["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes", "-
 # Everything that undo has to give back: content, owner, mode, time, flags.
 LISTING = """
 for f in /etc/passwd /etc/shadow /etc/group /home/alice/.ssh/authorized_keys /var/spool/cron/crontabs/alice \
-    /var/lib/systemd/linger/alice /home/alice/.config/systemd/user/evil.service /home/alice/.ssh/authorized_keys2; do
+    /var/lib/systemd/linger/alice /home/alice/.config/systemd/user/evil.service /home/alice/.ssh/authorized_keys2 \
+    /etc/sudoers /etc/sudoers.d/alice; do
     [ -e "$f" ] || { echo "$f absent"; continue; }
     stat -c '%n %F %a %u %g %s %Y %y' "$f"; sha256sum "$f"; lsattr -d "$f" 2>/dev/null || true
     python3 -c 'import os, sys; f = sys.argv[1]; print({k: os.getxattr(f, k) for k in os.listxattr(f)})' "$f"
@@ -28,7 +30,9 @@ echo alice:secret | chpasswd; echo alice2:secret | chpasswd
 install -d -o alice -g alice -m 700 ~alice/.ssh; install -d -o alice -g alice ~alice/.config/systemd/user
 echo '[Service]' >~alice/.config/systemd/user/evil.service
 touch /var/lib/systemd/linger/alice
-echo 'alice ALL=(ALL) NOPASSWD: ALL' >>/etc/sudoers
+echo 'alice ALL=(ALL) NOPASSWD: ALL' | tee -a /etc/sudoers >/etc/sudoers.d/alice; chmod 440 /etc/sudoers.d/alice
+echo 'alice,bob ALL=(ALL) ALL' >/etc/sudoers.d/both; echo '17 3 1 1 * alice true' >/etc/cron.d/hers
+printf '[Service]\nType=oneshot\nUser=alice2\nExecStart=true\n' >/etc/systemd/system/hers.service
 (umask 077; for u in alice bob; do echo "@reboot date >>/tmp/cron-$u" >/tmp/tab; crontab -u $u /tmp/tab; done)
 """
 
@@ -145,7 +149,8 @@ def test_nobody_comes_in_but_root_and_all_comes_back(bed):
         fields = shadow[name].split(":")
         assert fields[0].startswith("!$") and fields[6] == "1"
     for path in ("/home/alice/.ssh/authorized_keys", "/var/spool/cron/crontabs/alice",
-                 "/var/lib/systemd/linger/alice", "/home/alice/.config/systemd/user/evil.service"):
+                 "/etc/sudoers.d/alice", "/var/lib/systemd/linger/alice",
+                 "/home/alice/.config/systemd/user/evil.service"):
         assert c.run("test", "-e", path, check=False).returncode, path
     # With his key back in place it is the expiry alone that refuses.
     with open(c.dir + "/key.pub", "rb") as f:
@@ -157,6 +162,9 @@ def test_nobody_comes_in_but_root_and_all_comes_back(bed):
     c.run("rm", "/home/alice/.ssh/authorized_keys2")
     for way in ("runuser", "sudo -u", "User="):
         assert way in r.out, "what is left is named"
+    for path in ("/etc/sudoers (line ", "/etc/sudoers.d/both (line 1)", "/etc/cron.d/hers (line 1)",
+                 "/etc/systemd/system/hers.service (line 3)"):
+        assert path in r.out, path
     assert c.stanch("verify", "o1", "--json").code == 0
     r = undo(c)
     assert r.code == 0, (r.out, r.err)

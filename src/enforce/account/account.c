@@ -177,12 +177,13 @@ static int add_fields(struct account_ctx *c, const struct account *a, struct pla
 	return r;
 }
 
-static int add_aside(struct account_ctx *c, const struct account *a, struct plan *p, struct err *e)
+static int add_aside(struct account_ctx *c, const struct account *a, const struct mentions *m,
+                     struct plan *p, struct err *e)
 {
 	struct places found = {0};
 	struct buf text = BUF_INIT(TEXT_MAX);
 	struct step *s = plan_add_step(p, c->point, KIND_ASIDE);
-	int r = s ? places_find(c->root, a, s->token, &found, e) : no_memory(e);
+	int r = s ? places_find(c->root, a, m, s->token, &found, e) : no_memory(e);
 	if (r == 0 && !found.n) {
 		step_free(s);
 		p->n_steps--;
@@ -201,9 +202,28 @@ static int add_aside(struct account_ctx *c, const struct account *a, struct plan
 	return r;
 }
 
+static int note_mentions(const struct mentions *m, struct plan *p, struct err *e)
+{
+	struct buf text = BUF_INIT(TEXT_MAX);
+	int r = 0;
+	for (int k = 0; r == 0 && k < _MENTION_MAX; k++) {
+		buf_reset(&text);
+		mentions_text(m, (enum mention_kind)k, &text);
+		r = text.len ? plan_note(p, "%s", buf_str(&text)) : 0;
+	}
+	if (r == 0 && m->unread)
+		r = plan_note(p,
+		              "%zu files or folders of sudo, cron, systemd could not be read: what "
+		              "names it there is not known",
+		              m->unread);
+	buf_free(&text);
+	return r < 0 ? no_memory(e) : 0;
+}
+
 static int plan_one(struct account_ctx *c, const struct target *t, struct plan *p, struct err *e)
 {
 	struct account *a = calloc(1, sizeof *a);
+	struct mentions m = {0};
 	if (!a)
 		return no_memory(e);
 	int r = account_find(c->root, t->name, a, e);
@@ -218,7 +238,12 @@ static int plan_one(struct account_ctx *c, const struct target *t, struct plan *
 	if (r == 0)
 		r = add_fields(c, a, p, e);
 	if (r == 0)
-		r = add_aside(c, a, p, e);
+		r = mentions_find(c->root, a, &m, e);
+	if (r == 0)
+		r = add_aside(c, a, &m, p, e);
+	if (r == 0)
+		r = note_mentions(&m, p, e);
+	mentions_free(&m);
 	free(a);
 	return r;
 }

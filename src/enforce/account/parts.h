@@ -5,6 +5,7 @@
 
 #include "enforce/account/edit.h"
 #include "enforce/account/find.h"
+#include "enforce/account/mentions.h"
 #include "enforce/account/paths.h"
 #include "seal/sha256.h"
 
@@ -43,9 +44,10 @@ int fields_from_json(const char *json, struct fields *ret, struct err *e);
 int places_to_json(const struct places *p, char **ret, struct err *e);
 int places_from_json(const char *json, struct places *ret, struct err *e);
 
-/* Everything of the account's that starts programs or lets somebody in, as it lies there now. */
-int places_find(int root, const struct account *a, const char *token, struct places *ret,
-                struct err *e);
+/* Everything of the account's that starts programs or lets somebody in, as it lies there now; m:
+ * what names it, of which goes what is about nobody else. */
+int places_find(int root, const struct account *a, const struct mentions *m, const char *token,
+                struct places *ret, struct err *e);
 /* Moves all aside, or back; what is in the way is told in *e with -ESTALE when the rest is done. */
 int places_move(int root, const struct places *p, bool back, struct err *e);
 

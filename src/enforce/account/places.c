@@ -238,8 +238,16 @@ static void add_of_name(struct search *s, const struct account_name *n)
 			add_tree(s, path);
 }
 
-int places_find(int root, const struct account *a, const char *token, struct places *ret,
-                struct err *e)
+static void add_rights(struct search *s, const struct mentions *m)
+{
+	s->what = "sudo rights";
+	for (size_t i = 0; i < m->n; i++)
+		if (m->v[i].only)
+			add(s, m->v[i].path);
+}
+
+int places_find(int root, const struct account *a, const struct mentions *m, const char *token,
+                struct places *ret, struct err *e)
 {
 	struct places found = {.v = calloc(PLACES_MAX, sizeof *found.v)};
 	struct search s = {.root = root, .a = a, .token = token, .to = &found, .e = e};
@@ -253,6 +261,7 @@ int places_find(int root, const struct account *a, const char *token, struct pla
 		add_of_name(&s, &a->v[i]);
 	if (s.code == 0)
 		add_jobs(&s);
+	add_rights(&s, m);
 	if (s.code < 0)
 		places_free(&found);
 	else
