@@ -73,8 +73,9 @@ def packages():
         return [w for w in (line.partition("#")[0].strip() for line in f) if w]
 
 
-def bootstrap(root):
-    argv = ["mmdebstrap", "--variant=minbase", "--format=directory", "--include=" + ",".join(packages()),
+def bootstrap(root, names=None):
+    """With these packages, or those of debian-packages."""
+    argv = ["mmdebstrap", "--variant=minbase", "--format=directory", "--include=" + ",".join(names or packages()),
             "--aptopt=Acquire::Languages \"none\"", "--aptopt=APT::Install-Recommends \"0\"",
             "--dpkgopt=force-unsafe-io"]
     argv += [f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("man", "locale", "doc")]

@@ -424,7 +424,7 @@ route replace default via {GATEWAY6}
         self.victim_server = self.server("victim", "echo:8080", "send:8444")
 
     def start_sshd(self):
-        """A real sshd in the victim, with a /run, passwords and names of its own (a private mount
+        """A real sshd in the victim, with a /run, logs of logins, passwords and names of its own (a private mount
         namespace), so that nothing of the machine's sshd is used or touched."""
         d = self.dir
         with open(f"{d}/sshd_config", "w", encoding="ascii") as f:
@@ -441,6 +441,7 @@ route replace default via {GATEWAY6}
         with open(f"{d}/resolv.conf", "w", encoding="ascii"):
             pass
         inner = (f"mount -t tmpfs -o mode=755 tmpfs /run && mkdir -m 755 /run/sshd && "
+                 f"mount -t tmpfs -o mode=755 tmpfs /var/log && "
                  f"mount --bind {d}/hosts /etc/hosts && mount --bind {d}/shadow /etc/shadow && "
                  f"{{ [ ! -e /etc/resolv.conf ] || mount --bind {d}/resolv.conf /etc/resolv.conf; }} && "
                  f"exec /usr/sbin/sshd -D -e -f {d}/sshd_config")
