@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A NETCONF server that nobody here wrote (yuma123's netconfd) with a Junos-like model loaded, behind a
 real sshd on loopback; read and changed by ncclient, which nobody here wrote either."""
+import contextlib
 import os
 import shutil
 import signal
@@ -162,6 +163,16 @@ point core-junos {{
         """From now on the device keeps sessions that carry the port; 0: none."""
         with open(self.path("device.sticky"), "w", encoding="ascii") as f:
             f.write(str(port))
+
+    @contextlib.contextmanager
+    def router(self):
+        """The device knows no flow sessions, as long as this lasts."""
+        with open(self.path("device.router"), "w", encoding="ascii"):
+            pass
+        try:
+            yield
+        finally:
+            os.unlink(self.path("device.router"))
 
     def argv(self, *argv, config=None):
         return [STANCH, "--state", self.path("state"), "--config", config or self.config(), *argv]

@@ -140,6 +140,19 @@ def test_sessions_are_counted(junos):
     assert "are left" in ok(junos.stanch("verify", "o2"), 1).stdout
 
 
+def test_a_router_has_no_sessions_to_clear(junos):
+    before = junos.running()
+    with junos.router():
+        plan = " ".join(ok(junos.stanch("isolate", "web02", "--dry-run")).stdout.split())
+        assert "no session is cleared" in plan, plan
+        assert "syntax error" in plan and "it is stateless" in plan, plan
+        ok(junos.stanch("isolate", "web02", "--yes"))
+        ok(junos.stanch("verify", "o1"))
+        assert not [line for line in junos.log() if "clear security flow" in line]
+        ok(junos.stanch("undo", "o1", "--yes"))
+    assert junos.running() == before
+
+
 def test_blocks_share_a_filter_of_ours(junos):
     before = junos.running()
     ok(junos.stanch("isolate", "web01", "--yes"))

@@ -300,7 +300,8 @@ static int add_filter_step(const struct junos *j, const struct order *o, struct 
 	           : err_set(e, -ENOMEM, "out of memory while planning");
 }
 
-/* The same payload: it says which sessions. */
+/* The same payload: it says which sessions. A device that does not know the command (a router
+ * without flow sessions) would refuse the step each time: it gets none. */
 static int add_sessions_step(const struct junos *j, struct netconf *n, const struct junos_cut *c,
                              struct plan *p, struct err *e)
 {
@@ -308,9 +309,18 @@ static int add_sessions_step(const struct junos *j, struct netconf *n, const str
 	struct point_sessions table = {0};
 	struct err why = {0};
 	int r = each_session(j, n, c, "show", NULL, &table, &why);
-	r = r == 0 ? point_sessions_note(&table, &scope, p, e)
-	           : plan_note(p, "who they talk to now could not be read: %s", why.text);
+	const bool unknown = r == -EOPNOTSUPP;
+	if (unknown)
+		r = plan_note(p,
+		              "no session is cleared (%s); what is established is stopped by the "
+		              "filter all the same: it is stateless",
+		              why.text);
+	else
+		r = r == 0 ? point_sessions_note(&table, &scope, p, e)
+		           : plan_note(p, "who they talk to now could not be read: %s", why.text);
 	point_sessions_free(&table);
+	if (r == 0 && unknown)
+		return 0;
 	struct step *s = r == 0 ? plan_add_step(p, j->point->name, KIND_SESSIONS) : NULL;
 	if (!s)
 		return err_set(e, -ENOMEM, "out of memory while planning");

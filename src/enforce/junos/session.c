@@ -185,6 +185,17 @@ static void clean(const char *text, char *dst, size_t size)
 	dst[n] = 0;
 }
 
+/* Junos says operation-failed for a command that it does not have, or that the user's class hides.
+ */
+static bool is_unknown(const char *words)
+{
+	static const char *const says[] = {"syntax error", "unknown command"};
+	for (size_t i = 0; i < ARRAY_SIZE(says); i++)
+		if (!strncasecmp(words, says[i], strlen(says[i])))
+			return true;
+	return false;
+}
+
 static int tell_error(const struct netconf *n, const struct xml_node *error, struct err *e)
 {
 	static const struct {
@@ -194,7 +205,9 @@ static int tell_error(const struct netconf *n, const struct xml_node *error, str
 	             {"in-use", -EBUSY},
 	             {"access-denied", -EACCES},
 	             {"resource-denied", -ENOSPC},
-	             {"data-missing", -ENOENT}};
+	             {"data-missing", -ENOENT},
+	             {"unknown-element", -EOPNOTSUPP},
+	             {"operation-not-supported", -EOPNOTSUPP}};
 	char words[300], what[120];
 	const char *tag = xml_text_at(error, "error-tag");
 	const char *holder = xml_text_at(error, "error-info/session-id");
@@ -203,6 +216,8 @@ static int tell_error(const struct netconf *n, const struct xml_node *error, str
 		if (!strcmp(tag, codes[i].tag))
 			code = codes[i].code;
 	clean(xml_text_at(error, "error-message"), words, sizeof words);
+	if (code == -EIO && is_unknown(words))
+		code = -EOPNOTSUPP;
 	clean(xml_text_at(error, "error-info/bad-element"), what, sizeof what);
 	return err_set(e, code, "%s refuses: %s%s%s%s%s%s", n->host, words[0] ? words : tag,
 	               what[0] ? " (at " : "", what, what[0] ? ")" : "",

@@ -21,7 +21,8 @@ bool netconf_can(const struct netconf *n, const char *capability);
 bool netconf_is_junos(const struct netconf *n);
 
 /* One request: body is what stands in <rpc>. *ret (may be NULL) is the <rpc-reply>, freed by
- * xml_free. Errors of the device: -EBUSY lock denied (by whom), -EACCES, -EIO with its own words;
+ * xml_free. Errors of the device: -EBUSY lock denied (by whom), -EACCES, -EOPNOTSUPP
+ * what it does not know, -EIO, each with its own words;
  * warnings are none. -ETIMEDOUT, -EPIPE, -EBADMSG. */
 int netconf_rpc(struct netconf *n, const char *body, struct xml_doc **ret, struct err *e);
 

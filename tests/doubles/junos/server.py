@@ -6,7 +6,8 @@ the order of terms at a commit.
 
 server.py PORT HOST_KEY USER_KEY START.xml LOG: on 127.0.0.1, one thread a session. The running configuration
 is written to LOG.running at each change; each request and operational command is a line of LOG. Sessions are in a
-table that clearing empties, but for those that carry a port of the file LOG.sticky.
+table that clearing empties, but for those that carry a port of the file LOG.sticky. While the file
+LOG.router is there it knows no flow sessions, as a router.
 """
 import copy
 import ipaddress
@@ -16,6 +17,7 @@ import socket
 import sys
 import threading
 import time
+from xml.sax.saxutils import escape
 
 import paramiko
 from lxml import etree
@@ -197,7 +199,7 @@ class Session:
                     body = getattr(self, "op_" + tag(op).replace("-", "_"))(op)
                 except Refused as e:
                     body = (f"<rpc-error><error-type>application</error-type><error-tag>{e.tag}</error-tag>"
-                            f"<error-severity>error</error-severity><error-message>\n{e.text}\n"
+                            f"<error-severity>error</error-severity><error-message>\n{escape(e.text)}\n"
                             f"</error-message>{e.info}</rpc-error>")
                 except AttributeError:
                     body = ("<rpc-error><error-tag>operation-not-supported</error-tag><error-severity>error"
@@ -255,8 +257,8 @@ class Session:
 
     def op_command(self, op):
         m = re.fullmatch(r"(show|clear) security flow session (source|destination)-prefix (\S+)", op.text)
-        if not m:
-            raise Refused("operation-failed", "syntax error")
+        if not m or os.path.exists(self.d.log + ".router"):
+            raise Refused("operation-failed", "syntax error, expecting <command>")
         net = ipaddress.ip_network(m[3])
         side = 0 if m[2] == "source" else 2
         rows = [r for r in self.d.sessions if ipaddress.ip_address(r[side]) in net]
