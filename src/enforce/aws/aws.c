@@ -182,7 +182,8 @@ int aws_probe(void *ctx, struct capabilities *ret, struct err *e)
 	}
 	struct capability *k = add(&c, "deadlines");
 	k->available = false;
-	strcpy(k->why_not, "AWS holds no clocks; the next stanch command lifts what ran out");
+	strcpy(k->why_not, "AWS holds no clocks; stanch guard --points (stanch-keeper.service), "
+	                   "else the next stanch command, lifts what ran out");
 	*ret = c;
 	return 0;
 }

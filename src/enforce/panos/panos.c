@@ -368,7 +368,8 @@ static int add_notes(const struct order *o, const struct panos_cut *c, struct pl
 	if (r == 0 && (d->confirm_by_wall || d->until_wall))
 		r = plan_note(plan,
 		              "the device itself takes the tags away when the time has passed "
-		              "(at most 30 days; longer than that by the next stanch command)");
+		              "(at most 30 days; what lasts longer is lifted by stanch guard "
+		              "--points, stanch-keeper.service, else by the next stanch command)");
 	return r < 0 ? err_set(e, r, "out of memory while planning") : 0;
 }
 
