@@ -499,6 +499,54 @@ def test_a_deadline_is_kept_by_the_next_command(cloud):
     assert cloud.world() == cloud.clean and "run out" in r.out + r.err, str(r)
 
 
+def keeper(cloud, state):
+    """`guard --points`, and the file of what it says."""
+    path = state + ".keeper"
+    with open(path, "wb") as log:
+        p = subprocess.Popen([STANCH, "guard", "--points", "--every", "1s", "--config", cloud.conf, "--state", state],
+                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    return p, path
+
+
+def comes(what, true, p):
+    for _ in range(300):
+        if true():
+            return
+        assert p.poll() is None, f"{what}: the keeper has ended with {p.returncode}"
+        time.sleep(0.1)
+    raise AssertionError(f"{what} did not come")
+
+
+def said(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+def test_a_deadline_is_kept_by_the_keeper(cloud):
+    """Killed before the time is over, and started anew: no other command is given until the order has ended."""
+    state, before = cloud.fresh(), cloud.read()
+    p, log = keeper(cloud, state)
+    try:
+        comes("the keeper", lambda: "guard_standing" in said(log), p)
+        r = cloud.run("isolate", "web01", "--confirm-within", "5s", "--yes", state=state)
+        assert r.code == 0 and cloud.world() != cloud.clean, str(r)
+        p.kill()
+        assert p.wait(30) == -signal.SIGKILL
+        assert cloud.world() != cloud.clean, "the order had ended before the keeper was killed"
+        p, log = keeper(cloud, state)
+        comes("the end of the order", lambda: cloud.world() == cloud.clean, p)
+        comes("what is said of it", lambda: "was lifted" in said(log), p)
+        p.terminate()
+        assert p.wait(60) == 0, said(log)
+    finally:
+        if p.poll() is None:
+            p.kill()
+            p.wait(30)
+    r = cloud.run("status", "o1", state=state)
+    assert "expired" in r.out, str(r)
+    assert cloud.read() == before
+
+
 def test_what_is_no_aws(cloud):
     """A port where nobody listens, a name that is not one, plain http elsewhere."""
     state = cloud.fresh()
