@@ -288,7 +288,7 @@ const struct verb_row verb_table[] = {
         .synopsis = "disk DEV [--format raw|e01|zstd] [--split SIZE] [--hash LIST] [--rate SIZE] "
                     "[--retries N] [--reserve SIZE] [--idle] | memory [--source WAY | --lime "
                     "FILE.ko | --pid PID [--hold]] | state [--max-size SIZE] [--item-limit DUR] "
-                    "--to DIR [--resume EVIDENCE] [--examiner NAME] "
+                    "[--time-limit DUR] --to DIR [--resume EVIDENCE] [--examiner NAME] "
                     "[--case ID]",
         .summary = "take evidence into a signed bundle",
         .text = "Writes the bundle DIR/INCIDENT/eN: what was taken under data/, with a log of each "
@@ -314,7 +314,8 @@ const struct verb_row verb_table[] = {
                 "state: what is lost with the power, in RFC 3227's order: network of every "
                 "namespace, processes, executables without a file, kernel, BPF, listings, "
                 "sessions and persistence, logs. By system calls alone; what does not answer "
-                "(a hung mount) is given up and named, what is over a limit is told (exit 5).",
+                "(a hung mount) is given up and named, what is over a limit is told (exit 5). An "
+                "item ends after --item-limit and all after --time-limit, however steady they are.",
         .opts = acquire_opts,
         .examples = "stanch acquire disk /dev/sdb --to /mnt/evidence --examiner \"$USER\" --case "
                     "2026-017\n"

@@ -34,6 +34,7 @@ const struct opt acquire_opts[] = {
     {"hold", 0, OPT_FLAG, NULL, "with --pid: its threads are stopped meanwhile (ptrace)"},
     {"max-size", 0, OPT_TEXT, "SIZE", "state: bytes of all items together (default 2G)"},
     {"item-limit", 0, OPT_DURATION, "DUR", "state: the time of one item (default 60s)"},
+    {"time-limit", 0, OPT_DURATION, "DUR", "state: the time of all items (default 5m)"},
     {NULL},
 };
 

@@ -9,6 +9,7 @@
 #include "base/table.h"
 
 #define ITEM_LIMIT (60 * USEC_PER_SEC)
+#define TIME_LIMIT (5 * 60 * USEC_PER_SEC)
 #define SIZE_LIMIT (UINT64_C(2) << 30)
 
 static const struct item items[] = {
@@ -29,6 +30,7 @@ static int limits_of(const struct capture_order *o, struct state_limits *ret, st
 {
 	const char *size = capture_text(o, "max-size", NULL);
 	ret->item = capture_number(o, "item-limit", ITEM_LIMIT);
+	ret->all = capture_number(o, "time-limit", TIME_LIMIT);
 	ret->bytes = SIZE_LIMIT;
 	return size ? capture_size_parse(size, &ret->bytes, e) : 0;
 }
@@ -76,7 +78,7 @@ static int state_run(const struct capture_order *o, struct capture_sink *s,
 	return 0;
 }
 
-static const char *const state_options[] = {"max-size", "item-limit", NULL};
+static const char *const state_options[] = {"max-size", "item-limit", "time-limit", NULL};
 
 const struct capture_ops capture_state = {
     .name = "state",

@@ -53,7 +53,7 @@ void read_logs(struct reading *r);
 
 /* In the parent: all items into the sink. */
 struct state_limits {
-	usec_t item;
+	usec_t item, all;
 	uint64_t bytes; /* of all */
 };
 struct state_totals {

@@ -25,7 +25,7 @@ struct taking {
 	pid_t child;
 	uint64_t unit;
 	char unit_name[256];
-	usec_t heard_at, item_begun; /* heard_at: the last sign of life */
+	usec_t heard_at, item_begun, begun; /* heard_at: the last sign of life */
 	bool done;
 	const char *cut; /* why the item is not whole */
 };
@@ -110,7 +110,8 @@ static bool over(struct taking *t)
 	usec_t item = t->item->item_limit ? t->item->item_limit : t->limits->item;
 	if (item > t->limits->item)
 		item = t->limits->item;
-	t->cut = now - t->item_begun > item            ? "its time is up"
+	t->cut = now - t->begun > t->limits->all       ? "the time of all items is up"
+	         : now - t->item_begun > item          ? "its time is up"
 	         : t->totals->bytes > t->limits->bytes ? "--max-size is reached"
 	         : t->s->stop && *t->s->stop           ? "stopped as asked"
 	                                               : NULL;
@@ -188,6 +189,8 @@ static int take_item(struct taking *t, struct err *e)
 	for (unsigned n = 0; r == 0 && !t->done && !t->cut; n++) {
 		struct msg_reader *in = NULL;
 		_cleanup_close_ int fd = -1;
+		if (over(t))
+			break;
 		if (n == RESTARTS_MAX) {
 			t->cut = "too much of it hangs";
 			break;
@@ -218,12 +221,14 @@ int state_take(const struct item *v, size_t n, const struct state_limits *limits
                struct capture_sink *s, struct capture_report *rep, struct state_totals *ret,
                struct err *e)
 {
+	const usec_t begun = boot_now();
 	int r = 0;
 	for (size_t i = 0; i < n && r == 0; i++) {
 		struct taking t = {.item = &v[i],
 		                   .limits = limits,
 		                   .s = s,
 		                   .totals = ret,
+		                   .begun = begun,
 		                   .item_begun = boot_now()};
 		uint64_t hung = ret->hung;
 		s->ops->progress(s, v[i].name, i, n);
