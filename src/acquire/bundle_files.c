@@ -78,20 +78,6 @@ int file_slurp(int dir, const char *name, struct buf *out)
 	}
 }
 
-static int write_all(int fd, const uint8_t *p, size_t n)
-{
-	while (n) {
-		ssize_t w = sys->write(fd, p, n);
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
-			return w ? -errno : -EIO;
-		p += w;
-		n -= (size_t)w;
-	}
-	return 0;
-}
-
 static int put(int dir, const char *name, const void *bytes, size_t n, bool replace, struct err *e)
 {
 	char temporary[300];
@@ -99,7 +85,7 @@ static int put(int dir, const char *name, const void *bytes, size_t n, bool repl
 	unlinkat(dir, temporary, 0); /* of a run that died here */
 	int fd =
 	    sys->openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r = fd < 0 ? -errno : write_all(fd, bytes, n);
+	int r = fd < 0 ? -errno : sys_write_all(fd, bytes, n);
 	if (!r && sys->fsync(fd) < 0)
 		r = -errno;
 	if (fd >= 0 && sys->close(fd) < 0 && !r)

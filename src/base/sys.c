@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/sys.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -91,4 +92,41 @@ void sys_closep(const int *fd)
 void sys_freep(void *pointer)
 {
 	free(*(void **)pointer);
+}
+
+int sys_write_all(int fd, const void *bytes, size_t n)
+{
+	for (const char *p = bytes; n;) {
+		ssize_t w = sys->write(fd, p, n);
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w == 0)
+			errno = EIO;
+		if (w <= 0)
+			return -errno;
+		p += w;
+		n -= (size_t)w;
+	}
+	return 0;
+}
+
+ssize_t sys_read_text_at(int dir, const char *name, char *dst, size_t n)
+{
+	_cleanup_close_ int fd = sys->openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
+	size_t len = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (len < n - 1) {
+		ssize_t k = sys->read(fd, dst + len, n - 1 - len);
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return -errno;
+		if (!k)
+			break;
+		len += (size_t)k;
+	}
+	dst[len] = 0;
+	return (ssize_t)len;
 }

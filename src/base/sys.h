@@ -73,4 +73,9 @@ extern const struct sys_ops sys_kernel;
 void sys_closep(const int *fd); /* closes *fd when >= 0 */
 void sys_freep(void *pointer);  /* free(*(void **)pointer) */
 
+/* All n bytes, in as many calls as that takes. 0, or -errno, which errno is then, too. */
+int sys_write_all(int fd, const void *bytes, size_t n);
+/* A small file beneath dir as text: its first n - 1 bytes and a NUL. Their number, or -errno. */
+ssize_t sys_read_text_at(int dir, const char *name, char *dst, size_t n);
+
 #endif

@@ -74,23 +74,8 @@ void proc_clean(const char *src, size_t len, char *dst, size_t n)
 /* Reads at most n - 1 bytes of a small file; returns the length. */
 static ssize_t read_at(int dir, const char *name, char *dst, size_t n)
 {
-	_cleanup_close_ int fd = sys->openat(dir, name, O_RDONLY | O_CLOEXEC, 0);
-	size_t len = 0;
-
-	if (fd < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
-	while (len < n - 1) {
-		ssize_t k = sys->read(fd, dst + len, n - 1 - len);
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k < 0)
-			return -errno;
-		if (!k)
-			break;
-		len += (size_t)k;
-	}
-	dst[len] = 0;
-	return (ssize_t)len;
+	ssize_t r = sys_read_text_at(dir, name, dst, n);
+	return r == -ENOENT ? -ESRCH : r;
 }
 
 static int proc_dir(int pid)

@@ -113,19 +113,6 @@ static int by_entry(const void *a, const void *b)
 	return d ? d : x->line < y->line ? -1 : x->line > y->line;
 }
 
-static int write_all(int fd, const void *bytes, size_t n)
-{
-	const char *p = bytes;
-	while (n) {
-		ssize_t k = sys->write(fd, p, n);
-		if (k < 0 && errno != EINTR)
-			return -errno;
-		p += k < 0 ? 0 : k;
-		n -= k < 0 ? 0 : (size_t)k;
-	}
-	return 0;
-}
-
 int feed_build(struct feed_builder *b, int *ret_fd, struct err *e)
 {
 	struct head h = {.version = VERSION, .n = b->n, .n_text = b->n_text};
@@ -138,11 +125,11 @@ int feed_build(struct feed_builder *b, int *ret_fd, struct err *e)
 	if (r == 0 && b->n)
 		qsort(b->v, b->n, sizeof *b->v, by_entry);
 	if (r == 0)
-		r = write_all(fd, &h, sizeof h);
+		r = sys_write_all(fd, &h, sizeof h);
 	if (r == 0)
-		r = write_all(fd, b->v, b->n * sizeof *b->v);
+		r = sys_write_all(fd, b->v, b->n * sizeof *b->v);
 	if (r == 0)
-		r = write_all(fd, b->text, b->n_text);
+		r = sys_write_all(fd, b->text, b->n_text);
 	if (r < 0) {
 		if (fd >= 0)
 			sys->close(fd);

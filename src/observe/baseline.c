@@ -316,18 +316,10 @@ int baseline_load(struct baseline *b, const char *path, struct err *e)
 	return r < 0 ? err_prefix(e, r, "%.200s", path) : 0;
 }
 
-static int write_all(int fd, const uint8_t *p, size_t n)
+static int write_synced(int fd, const uint8_t *p, size_t n)
 {
-	while (n) {
-		ssize_t w = sys->write(fd, p, n);
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
-			return w < 0 ? -errno : -EIO;
-		p += w;
-		n -= (size_t)w;
-	}
-	return sys->fsync(fd) < 0 ? -errno : 0;
+	int r = sys_write_all(fd, p, n);
+	return r < 0 ? r : sys->fsync(fd) < 0 ? -errno : 0;
 }
 
 /* The new name is on disk only once its directory is. */
@@ -348,7 +340,7 @@ static int write_file(const char *temporary, const struct buf *b)
 	sys->unlink(temporary);
 	_cleanup_close_ int fd =
 	    sys->open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return fd < 0 ? -errno : write_all(fd, b->data, b->len);
+	return fd < 0 ? -errno : write_synced(fd, b->data, b->len);
 }
 
 int baseline_save(const struct baseline *b, const char *path, struct err *e)

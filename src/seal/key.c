@@ -84,20 +84,6 @@ static int pem_read(const struct form *f, const char *pem, uint8_t ret[static RA
 	return r;
 }
 
-static int write_all(int fd, const char *p, size_t n)
-{
-	while (n) {
-		ssize_t w = sys->write(fd, p, n);
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
-			return w ? -errno : -EIO;
-		p += w;
-		n -= (size_t)w;
-	}
-	return 0;
-}
-
 static int file_write(const char *dir, const struct form *f, const char *text, size_t n, bool sync,
                       struct err *e)
 {
@@ -113,7 +99,7 @@ static int file_write(const char *dir, const struct form *f, const char *text, s
 	if (fd < 0)
 		return err_set(e, -errno, "cannot create the key file %s: %s", tmp,
 		               strerror(errno));
-	int r = write_all(fd, text, n);
+	int r = sys_write_all(fd, text, n);
 	if (!r && sync && sys->fsync(fd))
 		r = -errno;
 	if (sys->close(fd) && !r)

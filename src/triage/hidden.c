@@ -85,7 +85,7 @@ static void probe(struct search *s, int highest)
 {
 	char text[128], *last;
 
-	if (procs_read(s->t->proc, "loadavg", text, sizeof(text)) > 0 &&
+	if (sys_read_text_at(s->t->proc, "loadavg", text, sizeof(text)) > 0 &&
 	    (last = strrchr(text, ' ')) && atoi(last) > highest)
 		highest = atoi(last);
 	for (int pid = 2; pid <= highest && (unsigned)pid < PID_LIMIT; pid++) {
@@ -99,7 +99,7 @@ static void probe(struct search *s, int highest)
 static void read_cgroup(struct search *s, int dir)
 {
 	char text[65536], *at, *end;
-	ssize_t n = procs_read(dir, "cgroup.procs", text, sizeof(text));
+	ssize_t n = sys_read_text_at(dir, "cgroup.procs", text, sizeof(text));
 
 	for (at = text; n > 0 && *at; at = end + (*end == '\n')) {
 		unsigned long pid = strtoul(at, &end, 10);
@@ -149,7 +149,7 @@ static void tell(struct triage *t, const struct candidate *c)
 	finding_reason(&f, "pid %d lives, by its pidfd%s; two lists of /proc did not have it",
 	               c->pid, c->by_cgroup ? " and cgroup.procs" : "");
 	snprintf(path, sizeof(path), "%d/stat", c->pid);
-	n = procs_read(t->proc, path, text, sizeof(text));
+	n = sys_read_text_at(t->proc, path, text, sizeof(text));
 	if (n > 0 && procfs_stat(text, (size_t)n, &st))
 		finding_reason(&f, "asked by its number, /proc knows it: %s, started at tick %llu",
 		               st.comm, (unsigned long long)st.start);

@@ -26,27 +26,6 @@ struct reading {
 	int fd_dir;
 };
 
-ssize_t procs_read(int dir, const char *name, char *dst, size_t n)
-{
-	_cleanup_close_ int fd = sys->openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
-	size_t len = 0;
-
-	if (fd < 0)
-		return -errno;
-	while (len < n - 1) {
-		ssize_t k = sys->read(fd, dst + len, n - 1 - len);
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k < 0)
-			return -errno;
-		if (!k)
-			break;
-		len += (size_t)k;
-	}
-	dst[len] = 0;
-	return (ssize_t)len;
-}
-
 /* Makes room for one more of a growing array. */
 static void *room(void *v, size_t n, size_t *cap, size_t max, size_t size)
 {
@@ -88,7 +67,7 @@ static void read_exe(int dir, struct proc_row *row)
 static void read_cmdline(int dir, struct proc_row *row)
 {
 	char text[PROCS_CMDLINE];
-	ssize_t n = procs_read(dir, "cmdline", text, sizeof(text));
+	ssize_t n = sys_read_text_at(dir, "cmdline", text, sizeof(text));
 
 	if (n > 0 && (row->cmdline = malloc((size_t)n + 2))) {
 		memcpy(row->cmdline, text, (size_t)n);
@@ -103,7 +82,7 @@ static void read_environ(int dir, struct proc_row *row)
 {
 	static const char *const names[] = {"LD_PRELOAD=", "LD_AUDIT="};
 	_cleanup_free_ char *text = malloc(ENVIRON_MAX);
-	ssize_t n = text ? procs_read(dir, "environ", text, ENVIRON_MAX) : -1;
+	ssize_t n = text ? sys_read_text_at(dir, "environ", text, ENVIRON_MAX) : -1;
 
 	for (ssize_t at = 0; at < n && !row->preload[0]; at += (ssize_t)strlen(text + at) + 1)
 		for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -132,7 +111,7 @@ static uint64_t tty_of(int fd_dir, const char *name)
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "../fdinfo/%.12s", name);
-	n = procs_read(fd_dir, path, text, sizeof(text));
+	n = sys_read_text_at(fd_dir, path, text, sizeof(text));
 	return n > 0 && procfs_tty_index(text, (size_t)n, &index) ? index : UINT64_MAX;
 }
 
@@ -182,10 +161,10 @@ static void read_fds(struct reading *g, int dir, struct proc_row *row)
 static bool read_row(struct reading *g, int dir, struct proc_row *row)
 {
 	char text[4096];
-	ssize_t n = procs_read(dir, "stat", text, sizeof(text));
+	ssize_t n = sys_read_text_at(dir, "stat", text, sizeof(text));
 
 	if (n <= 0 || !procfs_stat(text, (size_t)n, &row->stat) ||
-	    (n = procs_read(dir, "status", text, sizeof(text))) <= 0 ||
+	    (n = sys_read_text_at(dir, "status", text, sizeof(text))) <= 0 ||
 	    !procfs_status(text, (size_t)n, &row->status))
 		return false;
 	/* A kernel thread has nothing of the rest; that it says so itself is the point. */
@@ -418,7 +397,7 @@ const char *procs_unit(const struct triage *t, const struct proc_row *r, char *d
 
 	dst[0] = 0;
 	snprintf(path, sizeof(path), "%d/cgroup", r->stat.pid);
-	if (procs_read(t->proc, path, text, sizeof(text)) <= 0)
+	if (sys_read_text_at(t->proc, path, text, sizeof(text)) <= 0)
 		return dst;
 	if ((line = strstr(text, "0::")) && (line == text || line[-1] == '\n')) {
 		text[strcspn(line, "\n") + (size_t)(line - text)] = 0;

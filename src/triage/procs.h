@@ -96,9 +96,6 @@ void procs_begin(const struct triage *t, const struct procs *p, const char *rule
 /* Proposes to end it (from FINDING_SCORE_ACT) or to freeze it, then hands it out. */
 void procs_found(struct triage *t, const struct proc_row *r, struct finding *f);
 
-/* Reads a file of a process, at most n - 1 bytes, and terminates it: length, or -errno. dir: that
- * of t->proc or of one process. */
-ssize_t procs_read(int dir, const char *name, char *dst, size_t n);
 /* Fills socks of every network namespace, and peers. */
 void procs_read_sockets(struct triage *t, struct procs *p);
 

@@ -120,20 +120,6 @@ void file_image_free(struct file_image *f)
 
 /* --- replacing --- */
 
-static int write_all(int fd, const uint8_t *p, size_t n)
-{
-	while (n) {
-		ssize_t w = sys->write(fd, p, n);
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w < 0)
-			return -1;
-		p += w;
-		n -= (size_t)w;
-	}
-	return 0;
-}
-
 static int copy_xattr(int from, int to, const char *name)
 {
 	_cleanup_free_ char *value = malloc(XATTRS_MAX);
@@ -240,7 +226,7 @@ int file_swap(int dir, const char *name, const struct file_image *seen, const vo
 	fd = create_beside(dir, temp);
 	if (fd < 0)
 		return fail(e, "making a new copy", name);
-	if (write_all(fd, bytes, n) < 0 || dress(fd, old, &seen->st, mtime) < 0)
+	if (sys_write_all(fd, bytes, n) < 0 || dress(fd, old, &seen->st, mtime) < 0)
 		r = fail(e, "writing a new copy", name);
 	sys->mark("account:written");
 	_cleanup_close_ int again = -1;
@@ -264,7 +250,7 @@ int file_create(int dir, const char *name, const void *bytes, size_t n, mode_t m
 	_cleanup_close_ int fd = create_beside(dir, temp);
 	if (fd < 0)
 		return fail(e, "making", name);
-	if (write_all(fd, bytes, n) < 0 || sys->fchmod(fd, mode) < 0 || sys->fsync(fd) < 0)
+	if (sys_write_all(fd, bytes, n) < 0 || sys->fchmod(fd, mode) < 0 || sys->fsync(fd) < 0)
 		r = fail(e, "writing", name);
 	if (r == 0 && sys->renameat2(dir, temp, dir, name, RENAME_NOREPLACE) < 0)
 		r = fail(e, "making", name);
