@@ -391,7 +391,7 @@ function_size() {
 }
 lint_tidy() {
 	git ls-files 'src/*.c' | while read -r f; do if [ -f "$f" ]; then say "$f"; fi; done |
-		grep -v '^src/kern/bpf/' | xargs -P "$jobs" -n 4 clang-tidy --quiet -p build
+		grep -v '^src/kern/bpf/' | xargs -P "$jobs" -n 1 clang-tidy --quiet -p build
 }
 # The product only. Of leaks and of NULL it knows too little: ASan and valgrind look for the ones, clang-tidy
 # for the others.

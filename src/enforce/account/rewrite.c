@@ -267,7 +267,8 @@ int file_remove(int dir, const char *name, const void *bytes, size_t n, struct e
 	int r = file_read(dir, name, n + 1, &f, e);
 	if (r == -ENOENT)
 		return 0;
-	if (r == -EFBIG || (r == 0 && (f.bytes.len != n || memcmp(f.bytes.data, bytes, n) != 0)))
+	if (r == -EFBIG ||
+	    (r == 0 && (f.bytes.len != n || (n && memcmp(f.bytes.data, bytes, n) != 0))))
 		r = err_set(e, -ESTALE, "%s was changed by somebody else and is left as it is",
 		            name);
 	if (r == 0 && sys->unlinkat(dir, name, 0) < 0 && errno != ENOENT)

@@ -119,16 +119,17 @@ static int port(const struct writing *w, uint16_t number, struct buf *out, struc
 	                : err_set(e, -EOPNOTSUPP, "the device cannot name ports");
 }
 
-static int write_entry(const struct writing *w, const char *key, struct device_vars *v,
+static int write_entry(const struct writing *w, const char *key, const struct device_vars *of,
                        struct err *e)
 {
 	struct buf text = BUF_INIT(ENTRY_MAX);
+	struct device_vars v = *of;
 	char n[16];
 	snprintf(n, sizeof n, "%zu", w->out->n + 1);
-	v->n = n;
-	v->tag = w->c->tag;
+	v.n = n;
+	v.tag = w->c->tag;
 	int r = w->out->n < CLI_ENTRIES_MAX
-	            ? device_expand(device_get(w->d, key, 0), v, &text, e)
+	            ? device_expand(device_get(w->d, key, 0), &v, &text, e)
 	            : err_set(e, -E2BIG, "the order comes to more than %d entries in one list",
 	                      CLI_ENTRIES_MAX);
 	if (r == 0)
@@ -145,11 +146,10 @@ static int write_deny(const struct writing *w, size_t i, bool from, struct err *
 		cli_object(w->c, i, object);
 	int r = side(w, &w->c->prefixes[i], object, &here, e);
 	const char *any = device_get(w->d, "entry.any", 0);
+	struct device_vars v = {.source = from ? buf_str(&here) : any,
+	                        .destination = from ? any : buf_str(&here)};
 	if (r == 0)
-		r = write_entry(w, "entry.deny",
-		                &(struct device_vars){.source = from ? buf_str(&here) : any,
-		                                      .destination = from ? any : buf_str(&here)},
-		                e);
+		r = write_entry(w, "entry.deny", &v, e);
 	buf_free(&here);
 	return r;
 }
@@ -169,14 +169,13 @@ static int write_permit(const struct writing *w, const struct prefix *near, cons
 		r = port(w, m->peer_port, &pb, e);
 	struct buf *s = out ? &a : &b, *d = out ? &b : &a, *sp = out ? &pa : &pb,
 	           *dp = out ? &pb : &pa;
+	struct device_vars v = {.protocol = proto,
+	                        .source = buf_str(s),
+	                        .destination = buf_str(d),
+	                        .source_port = buf_str(sp),
+	                        .destination_port = buf_str(dp)};
 	if (r == 0)
-		r = write_entry(w, "entry.permit",
-		                &(struct device_vars){.protocol = proto,
-		                                      .source = buf_str(s),
-		                                      .destination = buf_str(d),
-		                                      .source_port = buf_str(sp),
-		                                      .destination_port = buf_str(dp)},
-		                e);
+		r = write_entry(w, "entry.permit", &v, e);
 	buf_free(&a);
 	buf_free(&b);
 	buf_free(&pa);

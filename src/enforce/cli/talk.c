@@ -101,7 +101,7 @@ static int say(struct talk *t, const char *text, struct err *e)
 			               "a command with a control character is not sent");
 	if (n >= COMMAND_MAX)
 		return err_set(e, -EINVAL, "the command is too long");
-	memcpy(line, text, n);
+	memcpy(line, text, n + 1);
 	line[n] = '\n';
 	forget(t);
 	int r = ssh_link_write(t->link, line, n + 1, e);
