@@ -21,6 +21,13 @@
 #define ERRORS_MAX    (1u << 16)
 #define DEFLATED      0x80000000u
 
+/* Of each block of a file system a bit is looked at, so that a chunk with one that shrinks shows. */
+#define SAMPLE_EVERY 4096
+#define SAMPLE_BYTES 512
+/* Sum of the squares of how often each byte is in a chunk's samples: noise has 69616 (standard
+ * deviation 362); what is above shrinks, or may. */
+#define SAMPLE_NOISE 71100
+
 struct e01 {
 	struct image_want w;
 	struct out_file file;
@@ -134,6 +141,18 @@ static int e01_open(const struct image_want *w, void **ret, struct err *e)
 	return r;
 }
 
+/* Is deflating this chunk a waste of time? Of compressed and encrypted content and of noise. */
+static bool is_noise(const uint8_t *p)
+{
+	uint32_t seen[256] = {0}, sum = 0;
+	for (size_t at = 0; at < E01_CHUNK; at += SAMPLE_EVERY)
+		for (size_t i = 0; i < SAMPLE_BYTES; i++)
+			seen[p[at + i]]++;
+	for (size_t i = 0; i < 256; i++)
+		sum += seen[i] * seen[i];
+	return sum < SAMPLE_NOISE;
+}
+
 /* parts[i]: size of the chunk, with DEFLATED. */
 static int e01_pack(void *ctx, unsigned worker, struct piece *p)
 {
@@ -147,6 +166,8 @@ static int e01_pack(void *ctx, unsigned worker, struct piece *p)
 		if (n == E01_CHUNK && all_zero(from, n)) {
 			memcpy(to, x->zero, x->n_zero);
 			size = x->n_zero;
+		} else if (n == E01_CHUNK && is_noise(from)) {
+			size = 0;
 		} else {
 			size = deflate(x, worker, from, n, to, CHUNK_ROOM + 60);
 		}
