@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """acquire.py BUILD: images of one source in memory, by stanch and by its peers, in turns, in one run.
 
-Medians of the wall time and ratios; peak memory; how time a byte grows with the size. The source is 40 % noise,
+Medians of wall and processor time and ratios; peak memory; how time a byte grows with the size. The source is 40 % noise,
 30 % zeros, 30 % text; everything lies on a tmpfs, so that programs and not disks are compared.
 """
 import os
@@ -44,7 +44,7 @@ class Bench:
         self.source = os.path.join(at, "source")
 
     def run(self, args, out=None):
-        """(seconds, peak KiB) of one program; its output folder is new each time."""
+        """(seconds, peak KiB, processor seconds) of one program; its output folder is new each time."""
         shutil.rmtree(os.path.join(self.at, "out"), ignore_errors=True)
         os.mkdir(os.path.join(self.at, "out"))
         begun = time.monotonic()
@@ -55,7 +55,7 @@ class Bench:
         took = time.monotonic() - begun
         if p.returncode != 0:
             raise SystemExit(f"{args[0]} ended with {p.returncode}: nothing measured")
-        return took, use.ru_maxrss
+        return took, use.ru_maxrss, use.ru_utime + use.ru_stime
 
     def ours(self, *args, source=None):
         return [self.stanch, "acquire", "disk", source or self.source, "--to", "to", "--state",
@@ -77,24 +77,28 @@ class Bench:
         }
 
     def compare(self):
-        times, peak = {}, {}
+        times, peak, work = {}, {}, {}
         for i in range(ROUNDS):
             for name, args in self.candidates().items():
                 if name == "ewfacquire fast" and i >= 2:
                     continue  # half a minute each
-                took, rss = self.run(args)
+                took, rss, cpu = self.run(args)
                 times.setdefault(name, []).append(took)
+                work.setdefault(name, []).append(cpu)
                 peak[name] = max(peak.get(name, 0), rss)
+        cpus = {n: statistics.median(v) for n, v in work.items()}
         medians = {n: statistics.median(v) for n, v in times.items()}
         print(f"{SIZE} MiB, medians of {ROUNDS} (ewfacquire: 2), {os.cpu_count()} cores")
         for n, m in medians.items():
-            print(f"  {n:<16} {m:7.2f} s  {SIZE * MIB / m / 1e6:7.0f} MB/s  peak {peak[n] / 1024:6.1f} MiB")
+            print(f"  {n:<16} {m:7.2f} s  {SIZE * MIB / m / 1e6:7.0f} MB/s  peak {peak[n] / 1024:6.1f} MiB  "
+                  f"processor {cpus[n]:6.2f} s")
         for a, b, goal in (("stanch raw", "dc3dd sha256", 2.5), ("stanch raw", "openssl sha256", 0.8),
                            ("stanch raw", "dcfldd sha256", None), ("stanch raw", "ddrescue", None),
                            ("stanch e01", "ewfacquire fast", 10), ("stanch zstd", "zstd -1 -T0", None)):
             ratio = medians[b] / medians[a]
             told = "" if goal is None else f"  goal {goal}: {'met' if ratio >= goal else 'MISSED'}"
-            print(f"  {a} is {ratio:.2f} times as fast as {b}{told}")
+            print(f"  {a} is {ratio:.2f} times as fast as {b}{told}; processor time "
+                  f"{cpus[b] / cpus[a]:.2f} times less")
         top = max(v for n, v in peak.items() if n.startswith("stanch")) / 1024
         print(f"  stanch's peak memory {top:.1f} MiB, goal below 64: {'met' if top < 64 else 'MISSED'}")
 
@@ -107,7 +111,7 @@ class Bench:
             path = os.path.join(self.at, "sparse")
             with open(path, "wb") as f:
                 f.truncate(mib * MIB)
-            took, rss = min(self.run(self.ours(source=path)) for _ in range(3 if mib < 2048 else 1))
+            took, rss, _ = min(self.run(self.ours(source=path)) for _ in range(3 if mib < 2048 else 1))
             each = took / mib
             first = first or each
             print(f"  {mib:6} MiB {took:7.2f} s  {each * 1e3:6.2f} ms/MiB ({each / first:.2f} of the first)"

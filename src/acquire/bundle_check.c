@@ -20,6 +20,7 @@
 #include "acquire/bundle_files.h"
 #include "base/sys.h"
 #include "base/table.h"
+#include "model/field.h"
 #include "seal/key.h"
 #include "wire/tsq.h"
 
@@ -314,4 +315,31 @@ int bundle_check(const char *path, const struct bundle_wish *w, struct bundle_ve
 	else
 		*ret = v;
 	return r < 0 ? r : 0;
+}
+
+int bundle_evidence(const struct bundle_verdict *v, unsigned id, const char *incident,
+                    struct evidence *ret, struct err *e)
+{
+	static const char *const more[] = {"evidence",     "incident", "software",
+	                                   "journal_head", "previous", "facts"};
+	const char *of = json_string_value(json_object_get(v->about, "incident"));
+	const char *as = json_string_value(json_object_get(v->about, "evidence"));
+	char name[16];
+	snprintf(name, sizeof name, "e%u", id);
+	if (!of || !as || strcmp(of, incident) != 0 || strcmp(as, name) != 0)
+		return err_set(e, -EBADMSG, "the manifest is not about %s of incident %s", name,
+		               incident);
+	json_t *j = json_copy(v->about);
+	for (size_t i = 0; i < ARRAY_SIZE(more); i++)
+		json_object_del(j, more[i]);
+	bool bad = !j || json_object_set_new(j, "files", json_integer((json_int_t)v->files)) ||
+	           json_object_set_new(j, "manifest", json_string(v->manifest)) ||
+	           json_object_set_new(j, "merkle_root", json_string(v->root));
+	char *text = bad ? NULL : field_dump(j);
+	json_decref(j);
+	int r = text ? evidence_parse(text, ret, e) : err_set(e, -ENOMEM, "out of memory");
+	free(text);
+	if (!r)
+		ret->id = id;
+	return r;
 }

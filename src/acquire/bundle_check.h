@@ -33,5 +33,9 @@ bool bundle_is(const char *path);
 /* Reads every byte. 0 with the verdict; -errno where the folder cannot be looked at. */
 int bundle_check(const char *path, const struct bundle_wish *w, struct bundle_verdict *ret,
                  struct err *e);
+/* The evidence as the journal would have it, from the manifest of a bundle that was checked and has
+ * no problem. -EBADMSG where the manifest is not about evidence `id` of `incident`. */
+int bundle_evidence(const struct bundle_verdict *v, unsigned id, const char *incident,
+                    struct evidence *ret, struct err *e);
 
 #endif

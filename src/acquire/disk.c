@@ -425,6 +425,9 @@ static int begin(struct disk *d, struct err *e)
 	                             .size = d->source.size,
 	                             .split = d->split,
 	                             .resume = d->o->resume_dir != NULL,
+	                             .evidence = d->o->evidence,
+	                             .examiner = d->o->examiner,
+	                             .case_id = d->o->case_id,
 	                             .workers = cpus < 1              ? 1
 	                                        : cpus > PIPE_WORKERS ? PIPE_WORKERS
 	                                                              : (unsigned)cpus};

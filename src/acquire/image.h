@@ -35,6 +35,7 @@ struct image_want {
 	uint64_t split; /* bytes of one file; 0: the format's own */
 	bool resume;    /* files may stand there already, holding anything */
 	unsigned workers;
+	const char *evidence, *examiner, *case_id; /* as capture_order has them */
 };
 /* What is known when all is written. */
 struct image_end {

@@ -21,7 +21,8 @@
 #define ERRORS_MAX    (1u << 16)
 #define DEFLATED      0x80000000u
 
-/* Of each block of a file system a bit is looked at, so that a chunk with one that shrinks shows. */
+/* Of each block of a file system a bit is looked at, so that a chunk with one that shrinks shows.
+ */
 #define SAMPLE_EVERY 4096
 #define SAMPLE_BYTES 512
 /* Sum of the squares of how often each byte is in a chunk's samples: noise has 69616 (standard
@@ -85,6 +86,11 @@ static int flush_room(struct e01 *x, struct err *e)
 	return r;
 }
 
+static const char *told(const char *text)
+{
+	return text ? text : "";
+}
+
 static int next_segment(struct e01 *x, struct err *e)
 {
 	char name[16];
@@ -97,8 +103,8 @@ static int next_segment(struct e01 *x, struct err *e)
 		return r;
 	e01_file_header(&x->room, (uint16_t)x->number);
 	if (x->number == 1)
-		e01_headers(&x->room, x->room.len, "", "", "", "stanch acquire disk",
-		            wall_now() / USEC_PER_SEC);
+		e01_headers(&x->room, x->room.len, told(x->w.case_id), told(x->w.evidence),
+		            told(x->w.examiner), "stanch acquire disk", wall_now() / USEC_PER_SEC);
 	e01_volume(&x->room, x->room.len, x->number == 1 ? "volume" : "data", &x->media);
 	return flush_room(x, e);
 }

@@ -32,6 +32,8 @@ struct capture_order {
 		uint64_t number;         /* counts; usec for durations */
 	} options[CAPTURE_OPTIONS_MAX];
 	size_t n_options;
+	/* For formats that have a place for them: UTF-8 without control characters, or NULL. */
+	const char *evidence, *examiner, *case_id;
 	const char *resume_dir; /* data folder of an evidence that was left unfinished; NULL: new */
 };
 bool capture_has(const struct capture_order *o, const char *name);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "acquire/bundle.h"
+#include "acquire/bundle_check.h"
 #include "model/capture_ops.h"
 #include "ui/evidence.h"
 #include "ui/meter.h"
@@ -26,8 +27,8 @@ const struct opt acquire_opts[] = {
     {"retries", 0, OPT_COUNT, "N", "disk: try a bad sector N times more (default 0)"},
     {"reserve", 0, OPT_TEXT, "SIZE", "disk: what stays free at the destination (default 64M)"},
     {"idle", 0, OPT_FLAG, NULL, "disk: read only while nobody else does (I/O class idle)"},
-    {"examiner", 0, OPT_TEXT, "NAME", "who takes it; into the manifest"},
-    {"case", 0, OPT_TEXT, "ID", "the number of the case; into the manifest"},
+    {"examiner", 0, OPT_TEXT, "NAME", "who takes it; into the manifest, and the header of an E01"},
+    {"case", 0, OPT_TEXT, "ID", "the number of the case; likewise"},
     {"source", 0, OPT_TEXT, "WAY", "memory: only by kcore, crash or mem"},
     {"lime", 0, OPT_TEXT, "FILE", "memory: by this module of LiME, loaded and unloaded"},
     {"pid", 0, OPT_COUNT, "PID", "memory: of one process, as an ELF core"},
@@ -55,6 +56,7 @@ struct job {
 	json_t *previous;
 	struct seal_key *key;
 	struct bundle *bundle;
+	bool finished; /* it has its manifest; only the journal does not know */
 	struct meter meter;
 };
 
@@ -277,9 +279,8 @@ static int begin_again(struct job *j, struct journal *journal, struct err *e)
 		return err_set(e, -EINVAL, "%s is of %s %s, not of %s %s", resume, j->v.kind,
 		               j->v.source, j->ops->name, source);
 	r = bundle_reopen(j->v.place, &j->bundle, e);
-	snprintf(j->data, sizeof j->data, "%s/data", j->v.place);
-	j->order.resume_dir = j->data;
-	return r;
+	j->finished = r == -EALREADY;
+	return j->finished ? 0 : r;
 }
 
 static int begin(struct job *j, struct err *e)
@@ -319,6 +320,11 @@ static int work(struct job *j, struct capture_report *rep, struct err *e)
 	sigaction(SIGINT, &on, &was_int);
 	sigaction(SIGTERM, &on, &was_term);
 	sigaction(SIGHUP, &on, &was_hup);
+	char id[16];
+	snprintf(id, sizeof id, "e%u", j->v.id);
+	j->order.evidence = id;
+	j->order.examiner = j->v.examiner;
+	j->order.case_id = j->v.case_id;
 	int r = s->ops->log(s, j->order.resume_dir ? "resumed" : "begun",
 	                    json_pack("{s:s, s:s, s:s, s:i}", "kind", j->ops->name, "source",
 	                              j->v.source, "by", j->v.by, "pid", (int)getpid()),
@@ -356,6 +362,48 @@ static int finish(struct job *j, const struct capture_report *rep, struct err *e
 	return bundle_finish(j->bundle, &about, j->key, v->manifest, v->root, &v->files, e);
 }
 
+static void on_problem(void *arg, const char *file, const char *why)
+{
+	struct job *j = arg;
+	out_error(&j->c->out, "%s: %s", file, why);
+}
+
+/* A run died between the manifest and the journal's entry: that is made from the bundle, if all of
+ * it is as it was signed here. */
+static int adopt(struct job *j, struct capture_report *rep, struct err *e)
+{
+	struct bundle_verdict v = {0};
+	struct evidence *found = calloc(1, sizeof *found);
+	char own[EVIDENCE_HEX_MAX];
+	const struct bundle_wish w = {
+	    .fingerprint = own, .problem = on_problem, .progress = on_progress, .arg = j};
+	int r = found ? seal_fingerprint(j->key, own, e) : err_set(e, -ENOMEM, "out of memory");
+	meter_begin(&j->meter, &j->c->out);
+	if (!r)
+		r = bundle_check(j->v.place, &w, &v, e);
+	meter_end(&j->meter);
+	if (!r && v.problems)
+		r = err_set(e, -EBADMSG,
+		            "e%u has its manifest and is not as that says: the journal does not "
+		            "take it over",
+		            j->v.id);
+	if (!r)
+		r = bundle_evidence(&v, j->v.id, j->incident, found, e);
+	if (!r && (strcmp(found->kind, j->v.kind) != 0 || strcmp(found->source, j->v.source) != 0 ||
+	           found->begun != j->v.begun))
+		r = err_set(e, -EBADMSG, "the manifest is not of what the journal has as e%u",
+		            j->v.id);
+	if (!r) {
+		memcpy(found->place, j->v.place, sizeof found->place);
+		j->v = *found;
+		rep->outcome = found->state == EVIDENCE_WHOLE ? CAPTURE_WHOLE : CAPTURE_PARTIAL;
+		buf_addf(&rep->notes, "it was finished before; the journal has it now\n");
+	}
+	json_decref(v.about);
+	free(found);
+	return r;
+}
+
 static int store(struct job *j, struct err *e)
 {
 	struct journal *journal = NULL;
@@ -377,12 +425,14 @@ static int failed(struct job *j, int r, const struct err *why)
 {
 	struct err e = {0};
 	bool again = j->ops->resumable && j->bundle;
+	/* A resume that was refused says nothing of the evidence. */
+	bool refused = args_has(j->a, "resume") && !j->bundle;
 	snprintf(j->v.problem, sizeof j->v.problem, "%s", why->text);
 	if (!again) {
 		j->v.state = EVIDENCE_FAILED;
 		j->v.ended = wall_now();
 	}
-	if (j->v.id && store(j, &e) < 0)
+	if (j->v.id && !refused && store(j, &e) < 0)
 		out_error(&j->c->out, "the journal does not know of it: %s", e.text);
 	out_error(&j->c->out, "%s", why->text);
 	if (again)
@@ -414,10 +464,12 @@ static int run(struct job *j)
 	struct err e = {0};
 	struct capture_report rep = {.notes = BUF_INIT(64u << 10)};
 	int r = begin(j, &e);
-	if (!r)
+	if (!r && j->finished) {
+		r = adopt(j, &rep, &e);
+	} else if (!r) {
 		r = work(j, &rep, &e);
-	if (!r)
-		r = finish(j, &rep, &e);
+		r = r ? r : finish(j, &rep, &e);
+	}
 	int code;
 	if (r)
 		code = failed(j, r, &e);
@@ -447,8 +499,11 @@ static int dest_of(struct job *j, char dst[static EVIDENCE_PATH_MAX], struct err
 		r = journal_get_evidence(journal, id, v, NULL, e);
 	if (!r && !v->place[0])
 		r = err_set(e, -ENOENT, "of %s nothing was written yet; take it anew", resume);
-	if (!r)
+	if (!r) {
 		memcpy(dst, v->place, EVIDENCE_PATH_MAX);
+		snprintf(j->data, sizeof j->data, "%s/data", v->place);
+		j->order.resume_dir = j->data;
+	}
 	journal_close(journal);
 	free(v);
 	return r;

@@ -88,14 +88,47 @@ static void text_section(struct buf *out, uint64_t at, const char *type, const v
 	buf_add(out, z, size);
 }
 
+/* The next character of a text; what is no UTF-8 is '?'. */
+static uint32_t next_char(const char **text)
+{
+	const uint8_t *p = (const uint8_t *)*text;
+	unsigned more = p[0] >= 0xf0 ? 3 : p[0] >= 0xe0 ? 2 : p[0] >= 0xc0 ? 1 : 0;
+	uint32_t c = more ? p[0] & (0x3fu >> more) : p[0];
+	for (unsigned i = 1; i <= more; i++) {
+		if ((p[i] & 0xc0) != 0x80) {
+			*text += i;
+			return '?';
+		}
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	*text += 1 + more;
+	return (!more && c > 0x7f) || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? '?' : c;
+}
+
 static size_t utf16(const char *text, uint8_t *dst)
 {
+	size_t n = 2;
+	le(dst, 0xfeff, 2);
+	while (*text) {
+		uint32_t c = next_char(&text);
+		if (c > 0xffff) {
+			le(dst + n, 0xd800 + ((c - 0x10000) >> 10), 2);
+			n += 2;
+			c = 0xdc00 + ((c - 0x10000) & 0x3ff);
+		}
+		le(dst + n, c, 2);
+		n += 2;
+	}
+	return n;
+}
+
+/* In place: a character is never shorter than its '?'. */
+static size_t ascii(char *text)
+{
 	size_t n = 0;
-	dst[n++] = 0xff;
-	dst[n++] = 0xfe;
-	for (; *text; text++) {
-		dst[n++] = (uint8_t)*text;
-		dst[n++] = 0;
+	for (const char *from = text; *from;) {
+		uint32_t c = next_char(&from);
+		text[n++] = c > 0x7f ? '?' : (char)c;
 	}
 	return n;
 }
@@ -110,7 +143,7 @@ void e01_headers(struct buf *out, uint64_t at, const char *case_id, const char *
 	gmtime_r(&t, &tm);
 	snprintf(text, sizeof text,
 	         "3\nmain\na\tc\tn\te\tt\tmd\tsn\tl\tav\tov\tm\tu\tp\tdc\n"
-	         "%.256s\t%.256s\t%.64s\t%.256s\t\t\t\t\tstanch\tLinux\t%" PRIu64 "\t%" PRIu64
+	         "%.255s\t%.255s\t%.63s\t%.255s\t\t\t\t\tstanch\tLinux\t%" PRIu64 "\t%" PRIu64
 	         "\t\t\n\nsrce\n0\t1\np\tn\tid\tev\ttb\tlo\tpo\tah\tgu\taq\n0\t0\n\t\t\t\t\t-1\t-1"
 	         "\t\t\t\n\nsub\n0\t1\np\tn\tid\tnu\tco\tgu\n0\t0\n\t\t\t\t1\t\n\n",
 	         description, case_id, evidence, examiner, when, when);
@@ -122,11 +155,11 @@ void e01_headers(struct buf *out, uint64_t at, const char *case_id, const char *
 	}
 	snprintf(date, sizeof date, "%d %d %d %d %d %d", tm.tm_year + 1900, tm.tm_mon + 1,
 	         tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
-	int len = snprintf(text, sizeof text,
-	                   "1\r\nmain\r\nc\tn\ta\te\tt\tav\tov\tm\tu\tp\r\n"
-	                   "%.256s\t%.64s\t%.256s\t%.256s\t\tstanch\tLinux\t%s\t%s\t0\r\n\r\n",
-	                   case_id, evidence, description, examiner, date, date);
-	text_section(out, at, "header", text, (size_t)len);
+	snprintf(text, sizeof text,
+	         "1\r\nmain\r\nc\tn\ta\te\tt\tav\tov\tm\tu\tp\r\n"
+	         "%.255s\t%.63s\t%.255s\t%.255s\t\tstanch\tLinux\t%s\t%s\t0\r\n\r\n",
+	         case_id, evidence, description, examiner, date, date);
+	text_section(out, at, "header", text, ascii(text));
 }
 
 void e01_volume(struct buf *out, uint64_t at, const char *type, const struct e01_media *m)

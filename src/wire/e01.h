@@ -40,7 +40,9 @@ int e01_segment_name(unsigned number, char dst[static 16]);
 
 /* Each adds its bytes to out, which stands at offset `at` of the segment where one is asked for. */
 void e01_file_header(struct buf *out, uint16_t number);
-/* The three header sections; texts are ASCII without tabs and line ends. when: seconds since 1970.
+/* The three header sections; texts are UTF-8 without control characters, cut at 255 bytes
+ * (evidence: 63); in "header", which is ASCII, '?' stands for each other character. when: seconds
+ * since 1970.
  */
 void e01_headers(struct buf *out, uint64_t at, const char *case_id, const char *evidence,
                  const char *examiner, const char *description, uint64_t when);

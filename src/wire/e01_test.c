@@ -65,7 +65,7 @@ static void sections_lead_to_each_other(void **state)
 	const struct e01_media media = {.sectors = 128};
 	struct buf b = BUF_INIT(1 << 20);
 	e01_file_header(&b, 1);
-	e01_headers(&b, b.len, "c", "e1", "x", "d", 1000000000);
+	e01_headers(&b, b.len, "c", "e1", "\xf0\x9d\x84\x9e \xff\xf0\x9d", "d", 1000000000);
 	e01_volume(&b, b.len, "volume", &media);
 	uint64_t base = b.len;
 	e01_sectors(&b, base, 8);

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import random
+import re
+import shutil
 import subprocess
 import time
 
@@ -63,12 +65,17 @@ def test_zstd_comes_back(desk, source):
 def test_e01_by_libewf(desk, sectors, tmp_path, split):
     noise = tmp_path / "noise.img"
     noise.write_bytes(random.Random(3).randbytes(20 << 20) + sectors.read_bytes())
-    e = desk.acquire(noise, "--format", "e01", "--hash", "md5,sha1", *split)
+    e = desk.acquire(noise, "--format", "e01", "--hash", "md5,sha1", "--examiner", "Zoë 𝄞 Ny",
+                     "--case", "2026-17", *split)
     image = desk.data(e) / "disk.E01"
     assert (desk.data(e) / "disk.E02").exists() == bool(split)
     told = run("ewfverify", "-d", "sha256", image).stdout
     assert "SUCCESS" in told and digest(noise) in told and e["sha256"] == digest(noise)
     assert hashlib.md5(noise.read_bytes()).hexdigest() in told
+    told = run("ewfinfo", image, env={**os.environ, "LC_ALL": "C.UTF-8"}).stdout
+    for name, value in (("Case number", "2026-17"), ("Examiner name", "Zoë 𝄞 Ny"),
+                        ("Evidence number", e["id"])):
+        assert re.search(rf"{name}:\s+{value}\n", told), told
     run("ewfexport", "-q", "-u", "-f", "raw", "-t", tmp_path / "back", image)
     assert (tmp_path / "back.raw").read_bytes() == noise.read_bytes()
     sums_agree(e)
@@ -177,6 +184,47 @@ def test_stopped_politely(desk, source):
     other = desk.at / "other"
     other.write_bytes(b"x" * 4096)
     desk.stanch("acquire", "disk", other, "--resume", "e1", ok=(2, 3))
+
+
+def finished_but_not_journaled(desk, source):
+    """As a kill between the manifest and the journal's entry leaves it: the state of before."""
+    p = subprocess.Popen(desk.command(source, "--to", desk.to, "--rate", "4M"),
+                         stdout=subprocess.DEVNULL)
+    for _ in range(200):
+        if list(desk.to.glob("*/e1/data/disk.raw")):
+            break
+        time.sleep(0.01)
+    shutil.copytree(desk.at / "state", desk.at / "before")
+    assert not list(desk.to.glob("*/e1/manifest.json"))
+    assert p.wait(timeout=30) == 0
+    desk.stanch("verify", "e1")
+    shutil.rmtree(desk.at / "state")
+    (desk.at / "before").rename(desk.at / "state")
+    return next(desk.to.glob("*/e1"))
+
+
+def state_of(desk):
+    lines = desk.stanch("incident", "show").stdout.splitlines()
+    return next(l.split()[2] for l in lines if l.split()[:1] == ["e1"])
+
+
+def test_killed_before_the_journal_knew(desk, source):
+    place = finished_but_not_journaled(desk, source)
+    image = place / "data/disk.raw"
+    with open(image, "r+b") as f:
+        f.write(bytes([source.read_bytes()[0] ^ 1]))
+    p = desk.stanch("acquire", "disk", source, "--resume", "e1", ok=(6,))
+    assert "data/disk.raw" in p.stderr and state_of(desk) == "begun"
+    with open(image, "r+b") as f:
+        f.write(source.read_bytes()[:1])
+    files = {p: p.read_bytes() for p in place.rglob("*") if p.is_file()}
+    p = desk.stanch("acquire", "disk", source, "--resume", "e1", "--json")
+    assert digest(source) in p.stdout and state_of(desk) == "whole"
+    assert files == {p: p.read_bytes() for p in place.rglob("*") if p.is_file()}
+    desk.stanch("verify", "e1")
+    # What is whole is not gone on with, and that is not held against it.
+    desk.stanch("acquire", "disk", source, "--resume", "e1", ok=(3,))
+    assert state_of(desk) == "whole"
 
 
 def test_full_destination(desk, source, tmp_path):
