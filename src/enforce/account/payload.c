@@ -29,7 +29,7 @@ static json_t *hex(const char *s)
 
 static int unhex(const char *from, char *dst, size_t n, struct err *e)
 {
-	size_t len = strlen(from) / 2;
+	const size_t digits = strlen(from), len = digits / 2;
 	if (len >= n || hex_decode(from, (uint8_t *)dst, len) < 0 || memchr(dst, 0, len))
 		return err_set(e, -EBADMSG, "account: a value that stanch does not make");
 	dst[len] = '\0';

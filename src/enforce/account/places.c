@@ -81,7 +81,7 @@ static void add(struct search *s, const char *path)
 	if (x && (size_t)snprintf(x->to, sizeof x->to, "%s/" ASIDE "/%.12s.%zu", top, s->token,
 	                          s->to->n) >= sizeof x->to)
 		r = err_set(&why, -ENAMETOOLONG, "%.200s: the path is too long", real);
-	if (r == 0) {
+	if (r == 0 && x) {
 		strcpy(x->path, real);
 		snprintf(x->what, sizeof x->what, "%s", s->what);
 		r = read_facts(s->root, x);
