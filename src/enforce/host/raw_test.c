@@ -111,7 +111,7 @@ static void add_v6(struct frame *f, const struct shape *s, const struct frame *u
 	static const uint8_t kinds[] = {0, 60, 43};
 	static const uint8_t self[16] = {0x20, 1, 0xd, 0xb8, [15] = 10};
 	unsigned n = s->extensions + (s->fragmented || s->later), at = 0;
-	uint8_t chain[8];
+	uint8_t chain[8] = {0};
 	for (unsigned i = 0; i < s->extensions; i++)
 		chain[at++] = kinds[i % 3];
 	if (n > s->extensions)
