@@ -62,6 +62,20 @@ static bool known(const struct places *p, const char *path)
 	return false;
 }
 
+/* The next place: where it goes, and its facts. One that has gone meanwhile is nothing. */
+static int take(struct search *s, const char *real, const char *top, struct err *e)
+{
+	struct place *x = &s->to->v[s->to->n];
+	if ((size_t)snprintf(x->to, sizeof x->to, "%s/" ASIDE "/%.12s.%zu", top, s->token,
+	                     s->to->n) >= sizeof x->to)
+		return err_set(e, -ENAMETOOLONG, "%.200s: the path is too long", real);
+	strcpy(x->path, real);
+	snprintf(x->what, sizeof x->what, "%s", s->what);
+	int r = read_facts(s->root, x);
+	s->to->n += r == 0;
+	return r == -ENOENT ? 0 : r;
+}
+
 /* Absent is nothing; everything else that goes wrong ends the search. */
 static void add(struct search *s, const char *path)
 {
@@ -77,17 +91,8 @@ static void add(struct search *s, const char *path)
 		            PLACES_MAX);
 	if (r == 0)
 		r = path_mount_top(s->root, real, top, &why);
-	struct place *x = r == 0 ? &s->to->v[s->to->n] : NULL;
-	if (x && (size_t)snprintf(x->to, sizeof x->to, "%s/" ASIDE "/%.12s.%zu", top, s->token,
-	                          s->to->n) >= sizeof x->to)
-		r = err_set(&why, -ENAMETOOLONG, "%.200s: the path is too long", real);
-	if (r == 0 && x) {
-		strcpy(x->path, real);
-		snprintf(x->what, sizeof x->what, "%s", s->what);
-		r = read_facts(s->root, x);
-		s->to->n += r == 0;
-		r = r == -ENOENT ? 0 : r;
-	}
+	if (r == 0)
+		r = take(s, real, top, &why);
 	if (r < 0)
 		s->code = err_set(s->e, r, "%s", why.code ? why.text : strerror(-r));
 }
