@@ -222,18 +222,26 @@ struct chain {
 	unsigned depth;
 };
 
+/* False: it is in already, or there is no room. After true, depth is to go down again. */
+static bool chain_enter(struct chain *c, dev_t dev)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->v[i] == dev)
+			return false;
+	if (c->n == CHAIN_MAX || c->depth == CHAIN_DEPTH)
+		return false;
+	c->v[c->n++] = dev;
+	c->depth++;
+	return true;
+}
+
 static void chain_add(void *arg, dev_t dev, const char *name)
 {
 	struct chain *c = arg;
 	char text[LINE];
 	struct stat st;
-	for (size_t i = 0; i < c->n; i++)
-		if (c->v[i] == dev)
-			return;
-	if (c->n == CHAIN_MAX || c->depth == CHAIN_DEPTH)
+	if (!chain_enter(c, dev))
 		return;
-	c->v[c->n++] = dev;
-	c->depth++;
 	chain_add(c, whole_disk(dev), NULL);
 	each_dev(dev, "slaves", NULL, chain_add, c);
 	if (c->loops && sysfs_line(dev, "loop/backing_file", text) && stat(text, &st) == 0)
@@ -310,13 +318,8 @@ struct mounts {
 static void gather_on(void *arg, dev_t dev, const char *name)
 {
 	struct chain *c = arg;
-	for (size_t i = 0; i < c->n; i++)
-		if (c->v[i] == dev)
-			return;
-	if (c->n == CHAIN_MAX || c->depth == CHAIN_DEPTH)
+	if (!chain_enter(c, dev))
 		return;
-	c->v[c->n++] = dev;
-	c->depth++;
 	each_dev(dev, "", "partition", gather_on, c);
 	each_dev(dev, "holders", NULL, gather_on, c);
 	c->depth--;

@@ -264,9 +264,9 @@ int area_logins(struct triage *t, struct err *e)
 		look_at_lastlog(l);
 	}
 	logins_auth(t, &l->log);
-	triage_unseen(t,
-	              "the journal and compressed logs are not read: wtmp, btmp, lastlog, auth.log "
-	              "and auth.log.1 only");
+	triage_unseen(
+	    t, "the journal, compressed logs, logind's sessions and su are not read: wtmp, btmp, "
+	       "lastlog, and sshd and sudo in auth.log and auth.log.1 only");
 	buf_free(&l->log);
 	free(l);
 	return 0;

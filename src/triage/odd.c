@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/table.h"
+#include "wire/signs.h"
 
 static const char *const shells[] = {"sh",      "bash", "dash", "zsh", "ksh",  "ksh93",
                                      "mksh",    "ash",  "fish", "csh", "tcsh", "rbash",
@@ -36,29 +37,9 @@ static bool begins(const char *path, const char *with)
 	return !strncmp(path, with, strlen(with));
 }
 
-/* Hidden folders that belong where they are. */
-static bool usual_hidden(const char *part, size_t n)
-{
-	static const char *const usual[] = {
-	    ".venv",   ".nvm", ".pyenv", ".rbenv",    ".local",         ".cache", ".cargo",
-	    ".rustup", ".npm", ".yarn",  ".build-id", ".sdkman",        ".asdf",  ".dotnet",
-	    ".gradle", ".m2",  ".bun",   ".deno",     ".vscode-server", ".pnpm",  ".nix-profile"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(usual); i++)
-		if (strlen(usual[i]) == n && !strncmp(usual[i], part, n))
-			return true;
-	/* An AppImage mounts itself there. */
-	return n > 7 && !strncmp(part, ".mount_", 7);
-}
-
 static bool hidden(const char *path)
 {
-	for (const char *at = path; (at = strstr(at, "/.")); at++) {
-		size_t n = strcspn(at + 1, "/");
-		if (!usual_hidden(at + 1, n))
-			return true;
-	}
-	return false;
+	return signs_hidden_path(cursor_of(path, strlen(path)));
 }
 
 static bool within(const char *path, const char *const *places)

@@ -138,25 +138,7 @@ static int html_order(struct session *s, unsigned id, struct buf *out, struct er
 
 /* ---- findings ---- */
 
-#define FINDINGS_MAX 256
-
-struct ids {
-	unsigned v[FINDINGS_MAX];
-	size_t n, more; /* more: beyond FINDINGS_MAX */
-};
-
-static int walk_findings(void *arg, const struct journal_entry *e)
-{
-	struct ids *ids = arg;
-
-	if (strcmp(e->kind, "finding") != 0 || e->subject[0] != 'f')
-		return 0;
-	if (ids->n == FINDINGS_MAX)
-		ids->more++;
-	else
-		ids->v[ids->n++] = (unsigned)strtoul(e->subject + 1, NULL, 10);
-	return 0;
-}
+#define FINDINGS_MAX 256 /* on the page */
 
 static int html_finding(struct session *s, unsigned id, struct buf *out, struct err *e)
 {
@@ -194,15 +176,18 @@ static int html_finding(struct session *s, unsigned id, struct buf *out, struct 
 	return 0;
 }
 
-static int html_findings(struct session *s, struct buf *out, struct err *e)
+static int html_findings(struct session *s, const char *incident, struct buf *out, struct err *e)
 {
-	struct ids ids = {.n = 0};
-	int r = journal_walk(s->journal, 0, walk_findings, &ids, e);
+	unsigned *ids = NULL;
+	size_t n = 0;
+	int r = journal_list_findings(s->journal, incident, &ids, &n, e);
 
-	for (size_t i = 0; i < ids.n && r == 0; i++)
-		r = html_finding(s, ids.v[i], out, e);
-	if (ids.more)
-		buf_addf(out, "<p>%zu more findings stand in the timeline.</p>\n", ids.more);
+	for (size_t i = 0; i < n && i < FINDINGS_MAX && r == 0; i++)
+		r = html_finding(s, ids[i], out, e);
+	if (n > FINDINGS_MAX)
+		buf_addf(out, "<p>%zu more findings stand in the timeline.</p>\n",
+		         n - FINDINGS_MAX);
+	free(ids);
 	return r;
 }
 
@@ -258,7 +243,7 @@ int report_html(struct session *s, const char *incident, struct buf *out, struct
 	if (r < 0)
 		return r;
 	html_top(s, incident, out);
-	r = html_findings(s, out, e);
+	r = html_findings(s, incident, out, e);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = html_order(s, ids[i], out, e);
 	free(ids);

@@ -80,13 +80,15 @@ bool signs_hidden_path(struct cursor path)
 	    ".venv",          ".poetry", ".krew",        ".fzf",    ".oh-my-zsh", ".nix-profile",
 	    ".volta",         ".yarn",   ".gem",         ".docker", ".kube",      ".build-id",
 	    ".well-known",    ".tox",    ".placeholder", ".SEQ",    ".keep",      ".gitkeep",
-	    ".vscode-server",
+	    ".vscode-server", ".gradle", ".m2",          ".pnpm",
 	};
 	struct cursor part;
 	while (span_until(&path, '/', &part)) {
 		bool known = span_is(part, ".") || span_is(part, "..") || !span_starts(part, ".");
 		for (size_t i = 0; !known && i < ARRAY_SIZE(usual); i++)
 			known = span_is(part, usual[i]);
+		/* An AppImage mounts itself there. */
+		known |= span_starts(part, ".mount_");
 		if (!known)
 			return true;
 	}

@@ -31,7 +31,7 @@ sys.path[:0] = [TESTS, os.path.join(TESTS, "range")]
 
 import bed as range_bed  # noqa: E402
 import debian  # noqa: E402
-from bed import BedError, Result, run, wait_for  # noqa: E402
+from bed import BedError, Made, Result, run, wait_for  # noqa: E402
 
 ADDRESS, OUTSIDE = "192.0.2.10", "192.0.2.1"
 STATE, CONFIG = "/var/lib/stanch", "/etc/stanch/stanch.conf"
@@ -91,7 +91,7 @@ def remove_leftovers():
         remove_cgroup(name)
 
 
-class Container:
+class Container(Made):
     """with Container() as c: …"""
 
     made = 0
@@ -104,17 +104,6 @@ class Container:
         self.children = []
 
     # -- making
-
-    def __enter__(self):
-        try:
-            self.build()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
     def build(self):
         tree = debian.ensure()

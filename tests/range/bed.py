@@ -246,7 +246,22 @@ class Result:
         return f"exit {self.code}\n{self.out}{self.err}"
 
 
-class Bed:
+class Made:
+    """Built on entering, closed on leaving, also after half of it failed."""
+
+    def __enter__(self):
+        try:
+            self.build()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Bed(Made):
     """with Bed() as bed: … — builds in about a second, always takes itself away."""
 
     made = 0
@@ -290,17 +305,6 @@ class Bed:
             return f.read()[-4000:]
 
     # -- making
-
-    def __enter__(self):
-        try:
-            self.build()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
     def build(self):
         remove_leftovers()

@@ -68,6 +68,12 @@ def test_findings_are_stored_and_proposed(tmp_path):
     r = subprocess.run([STANCH, "incident", "show", "--state", state], capture_output=True, text=True,
                        timeout=60, check=False)
     assert r.returncode == 0 and "f1  act" in r.stdout and "preload_file" in r.stdout, r.stdout + r.stderr
+    assert "<h2>f1 " in html.read_text()
+    for argv in (("new", "another"), ("report", "--html", html)):
+        r = subprocess.run([STANCH, "incident", *argv, "--state", state], capture_output=True, text=True, timeout=60,
+                           check=False)
+        assert r.returncode == 0, r.stderr
+    assert "Incident another" in html.read_text() and "<h2>f1 " not in html.read_text()
     r = subprocess.run([STANCH, "verify", "journal", "--state", state], capture_output=True, text=True,
                        timeout=60, check=False)
     assert r.returncode == 0, r.stdout + r.stderr
