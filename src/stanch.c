@@ -112,7 +112,8 @@ const struct verb_row verb_table[] = {
             "the same, the ATT&CK technique and the orders that would end it; those from score "
             "0.40 are stored for `contain`.\n\n"
             "--root looks at the files of a mounted disk; what only lives in memory is left out, "
-            "and told. --since names the time from which changes matter most. Each area "
+            "and told, and no orders are proposed: they would be about this host. --since names "
+            "the time from which changes matter most. Each area "
             "has a limit of time. Without root it does what it can, and says what it could not "
             "see. Root in the kernel can hide from it: see the threat model.\n\n"
             "Exit 0: nothing; 1: findings of score 0.40 or more; 5: an area could not look.",

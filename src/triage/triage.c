@@ -225,6 +225,11 @@ void triage_found(struct triage *t, struct finding *f)
 		f->last = wall_now();
 	if (!f->first)
 		f->first = f->last;
+	/* Orders are about this host, where another may bear the name. */
+	if (!t->live) {
+		f->n_orders = 0;
+		finding_reason(f, "in the system beneath %.120s, not on this host", t->beneath);
+	}
 	clean(f->subject, sizeof(f->subject));
 	clean(f->selector, sizeof(f->selector));
 	for (size_t i = 0; i < f->n_reasons; i++)
@@ -291,6 +296,7 @@ int triage_run(const struct triage_config *c, struct err *e)
 	    .root = -1,
 	    .proc = -1,
 	    .since = c->since,
+	    .beneath = c->root,
 	    .stats = &s,
 	    .found = c->found,
 	    .arg = c->arg,

@@ -65,12 +65,13 @@ struct triage_stats {
 
 /* The context of a run. Areas read it; only triage_run writes root, live and since. */
 struct triage {
-	int root;        /* descriptor of the host's root */
-	int proc;        /* of a procfs: of ours alone where the kernel gives one; -1: not live */
-	bool live;       /* this host, running; else files only */
-	bool own_proc;   /* proc is a mount of our own: nothing is mounted over it */
-	usec_t since;    /* what was changed before is of less interest; 0: no such time */
-	usec_t deadline; /* boot time by which the area at hand ends */
+	int root;  /* descriptor of the host's root */
+	int proc;  /* of a procfs: of ours alone where the kernel gives one; -1: not live */
+	bool live; /* this host, running; else files only */
+	const char *beneath; /* what --root names; NULL: live */
+	bool own_proc;       /* proc is a mount of our own: nothing is mounted over it */
+	usec_t since;        /* what was changed before is of less interest; 0: no such time */
+	usec_t deadline;     /* boot time by which the area at hand ends */
 	struct triage_stats *stats; /* of the area at hand */
 	const struct triage_area *area;
 	void (*found)(void *arg, const struct finding *f);

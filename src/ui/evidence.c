@@ -104,20 +104,33 @@ int evidence_list(struct ctx *c, struct session *s, const char *incident, struct
 	return r;
 }
 
+/* A row of what it is, and one of its hashes and place, which are long. */
 static int add_html(void *arg, const struct evidence *v, const char *incident)
 {
 	struct buf *out = arg;
-	const char *const cells[] = {v->kind,   v->source,   evidence_state_str(v->state),
-	                             v->sha256, v->manifest, v->place};
+	const char *const cells[] = {v->kind, v->source, evidence_state_str(v->state)};
+	const struct {
+		const char *name, *value;
+	} lines[] = {{"SHA-256", v->sha256}, {"manifest", v->manifest}, {"place", v->place}};
 	char when[TIME_STR_MAX];
 	buf_addf(out, "<tr><td>e%u</td><td class=\"when\">%s</td>", v->id,
 	         time_str(v->begun, when));
 	for (size_t i = 0; i < ARRAY_SIZE(cells); i++) {
-		buf_addf(out, "<td><code>");
+		buf_addf(out, "<td>");
 		html_escape(cells[i], out);
-		buf_addf(out, "</code></td>");
+		buf_addf(out, "</td>");
 	}
-	buf_addf(out, "<td>%" PRIu64 "</td><td>%" PRIu64 "</td></tr>\n", v->bytes, v->missing);
+	buf_addf(out,
+	         "<td>%" PRIu64 "</td><td>%" PRIu64 "</td></tr>\n<tr><td></td><td colspan=\"6\">",
+	         v->bytes, v->missing);
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		if (!lines[i].value[0])
+			continue;
+		buf_addf(out, "%s <code>", lines[i].name);
+		html_escape(lines[i].value, out);
+		buf_addf(out, "</code><br>");
+	}
+	buf_addf(out, "</td></tr>\n");
 	return out->error;
 }
 
@@ -128,8 +141,8 @@ int evidence_html(struct session *s, const char *incident, struct buf *out, stru
 	if (!r && rows.len)
 		buf_addf(out,
 		         "<h2>Evidence</h2>\n<table><tr><th>Id</th><th>Begun</th><th>Kind</th>"
-		         "<th>Source</th><th>State</th><th>SHA-256</th><th>Manifest</th>"
-		         "<th>Place</th><th>Bytes</th><th>Missing</th></tr>\n%s</table>\n",
+		         "<th>Source</th><th>State</th><th>Bytes</th><th>Missing</th></tr>\n%s"
+		         "</table>\n",
 		         buf_str(&rows));
 	buf_free(&rows);
 	return r;

@@ -60,6 +60,7 @@ def test_findings_are_stored_and_proposed(tmp_path):
     found = [json.loads(line) for line in r.stdout.splitlines()][0]
     assert found["id"] == "f1" and found["advice"] == "act" and found["technique"] == "T1574.006"
     assert "\x1b" not in r.stdout and "\\u001b" not in r.stdout
+    assert str(root) in " ".join(found["reasons"])
     html = tmp_path / "report.html"
     r = subprocess.run([STANCH, "incident", "report", "--html", html, "--state", state],
                        capture_output=True, text=True, timeout=60, check=False)
@@ -77,6 +78,20 @@ def test_findings_are_stored_and_proposed(tmp_path):
     r = subprocess.run([STANCH, "verify", "journal", "--state", state], capture_output=True, text=True,
                        timeout=60, check=False)
     assert r.returncode == 0, r.stdout + r.stderr
+
+
+def test_nothing_is_ordered_here_for_a_mounted_root(tmp_path):
+    """An account or service of that name may be this host's own."""
+    root, state = tmp_path / "root", tmp_path / "state"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\ntoor:x:0:0::/root:/bin/sh\n")
+    r = subprocess.run([STANCH, "triage", "--root", root, "--state", state, "--json"], capture_output=True, text=True,
+                       timeout=60, check=False)
+    found = [f for f in map(json.loads, r.stdout.splitlines()) if f.get("rule") == "uid0_clone"]
+    assert len(found) == 1 and found[0]["advice"] == "act" and not found[0]["orders"]
+    r = subprocess.run([STANCH, "contain", found[0]["id"], "--state", state, "--yes"], capture_output=True, text=True,
+                       timeout=60, check=False)
+    assert r.returncode == 3, r.stdout + r.stderr
 
 
 def test_what_ran_before_counts_for_less(tmp_path):
