@@ -79,7 +79,10 @@ def test_it_ends_and_has_every_process(crowded):
             text = o["stat"].replace("\\x5c", "\\")
             comm, rest = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:].split()
             ours[o["pid"]] = [comm, int(rest[1]), o.get("exe")]
-    assert {p: ours.get(p) for p in steady} == steady
+    # A worker of the kernel bears the name of what it has just worked at.
+    wrong = {p: (v, ours.get(p)) for p, v in steady.items()
+             if ours.get(p) != v and not (v[0].startswith("kworker/") and p in ours and ours[p][1:] == v[1:])}
+    assert not wrong
     assert crowded.run("stanch", "verify", "e1", check=False).returncode == 0
 
     # An item that is over its time ends in the midst of it; the next ones are read all the same.
