@@ -114,10 +114,15 @@ def test_a_pair_that_starts_each_other_anew_is_ended(fresh):
     fresh.start("python3", "/run/pair.py", "a", "b", unit="pair")
     pids = B.wait_for("both run", lambda: (lambda v: v if len(v) == 2 else None)(fresh.pids("pair.py")))
     fresh.run("kill", "-9", str(pids[1]))
-    assert B.wait_for("the other has started it anew", lambda: len(fresh.pids("pair.py")) == 2)
-    pids = fresh.pids("pair.py")
-    r = fresh.stanch("kill", *map(str, pids), "--yes", "--json")
-    assert r.code == 0, r
+
+    def anew():
+        """The dying one is listed for a while, and so is the child that has not yet become the new one."""
+        v = fresh.pids("pair.py")
+        time.sleep(0.1)
+        return v if len(v) == 2 and pids[1] not in v and v == fresh.pids("pair.py") else None
+    pair = B.wait_for("the other has started it anew", anew)
+    r = fresh.stanch("kill", *map(str, pair), "--yes", "--json")
+    assert r.code == 0, (r.out, r.err)
     time.sleep(0.3)
     assert fresh.pids("pair.py") == []
 
