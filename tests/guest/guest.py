@@ -46,6 +46,7 @@ HELLO, EXEC, IN, IN_END, KILL, OUT, ERR, TAKEN, EXIT = range(9)
 HEAD = struct.Struct("<III")
 WINDOW = 65536  # agent.c: IN_MAX
 BOOT_SECONDS = 300  # eight of them when the machine has nothing else to do
+GRACE = 10  # for a job that is killed to be gone
 # A template's memory is a file of its own, not part of the saved state.
 MOMENT = [{"capability": "x-ignore-shared", "state": True}]
 CLONE_NEWNET, TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x40000000, 0x400454CA, 2, 0x1000
@@ -441,8 +442,10 @@ class Guest:
         """As subprocess.run with captured output."""
         pipe = subprocess.PIPE
         job = self.popen(*argv, stdin=pipe if input is not None else None, stdout=pipe, stderr=pipe, text=text)
-        timer = threading.Timer(timeout, job.kill)
-        timer.start()
+        # A guest that hangs does not even kill: then it is given up from here.
+        timers = [threading.Timer(timeout, job.kill), threading.Timer(timeout + GRACE, job.end, (-signal.SIGKILL,))]
+        for timer in timers:
+            timer.start()
         errors = []
         drain = threading.Thread(target=lambda: errors.append(job.stderr.read()))
         drain.start()
@@ -455,7 +458,8 @@ class Guest:
             drain.join()
             code = job.wait()
         finally:
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()
         r = subprocess.CompletedProcess(argv, code, out, errors[0])
         if check and code:
             raise GuestError(f"in the guest: {' '.join(argv)}: exit {code}\n{out}{errors[0]}")

@@ -39,6 +39,14 @@ def test_jobs_side_by_side(guest):
     assert deaf.wait(60) == -9
 
 
+def test_a_guest_that_hangs_is_given_up(guest, monkeypatch):
+    monkeypatch.setattr(G, "GRACE", 1)
+    guest.qmp("stop")
+    assert guest.run("true", check=False, timeout=1).returncode == -9
+    guest.qmp("cont")
+    guest.run("true")
+
+
 def test_a_second_disk_and_a_power_cut(guest, tmp_path):
     """What was synced is there after the cut, on both disks, and is read from outside as well."""
     path = tmp_path / "second.img"
